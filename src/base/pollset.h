@@ -1,0 +1,42 @@
+/*
+ * pollset.h - the raw fds of one loop: a private epoll set behind one uv_poll_t.
+ *
+ * libuv keeps no state about the fds inside, so one can leave this loop for another's at any time, from another
+ * thread, with two system calls; a uv_tcp_t or a uv_poll_t of each connection's own could not.
+ *
+ * Thread: open, close and the callback are the loop's; add, mod and del may be called from any thread, which then owns
+ * the question whether the fd is still the one meant. Level-triggered throughout.
+ */
+#ifndef RMSD_BASE_POLLSET_H
+#define RMSD_BASE_POLLSET_H
+
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <uv.h>
+
+enum { POLLSET_BATCH = 64 }; /* events a turn of the loop: the rest is reported by the next one */
+
+/* On the loop's thread, once a turn at the most. */
+typedef void pollset_fn(void *owner, const struct epoll_event *events, int n);
+
+struct pollset {
+	int epfd; /* -1 when closed */
+	uv_poll_t poll;
+	pollset_fn *on_events;
+	void *owner; /* borrowed */
+};
+
+/* 0 or a negative UV_ code; on failure there is nothing to undo. */
+int pollset_open(struct pollset *set, uv_loop_t *loop, pollset_fn *on_events, void *owner);
+/* Stops the callback and closes the handle; closed() may be NULL. */
+void pollset_close(struct pollset *set, uv_close_cb closed);
+/* Closes the epoll set itself, once nobody adds to it any more: the fds inside stay open, and cost time here. */
+void pollset_finish(struct pollset *set);
+
+/* 0 or a negative UV_ code. tag comes back in epoll_event.data.u64. */
+int pollset_add(const struct pollset *set, int fd, uint32_t events, uint64_t tag);
+int pollset_mod(const struct pollset *set, int fd, uint32_t events, uint64_t tag);
+/* UV_ENOENT when the fd is not inside. */
+int pollset_del(const struct pollset *set, int fd);
+
+#endif
