@@ -1,0 +1,48 @@
+/* histogram.c - a binary search without branches over 16 bounds. */
+#include "metrics/histogram.h"
+
+/* X(seconds, nanoseconds) */
+#define BOUNDS(X) \
+	X("0.0001", 100000) \
+	X("0.00025", 250000) \
+	X("0.0005", 500000) \
+	X("0.001", 1000000) \
+	X("0.0025", 2500000) \
+	X("0.005", 5000000) \
+	X("0.01", 10000000) \
+	X("0.025", 25000000) \
+	X("0.05", 50000000) \
+	X("0.1", 100000000) \
+	X("0.25", 250000000) \
+	X("0.5", 500000000) \
+	X("1", 1000000000) \
+	X("2.5", 2500000000) \
+	X("5", 5000000000) \
+	X("10", 10000000000) \
+	X("+Inf", UINT64_MAX)
+
+#define NS(le, ns) ns,
+#define LE(le, ns) le,
+const uint64_t histogram_bounds[HISTOGRAM_BUCKETS] = { BOUNDS(NS) };
+const char *const histogram_le[HISTOGRAM_BUCKETS] = { BOUNDS(LE) };
+
+unsigned histogram_bucket(uint64_t ns)
+{
+	const uint64_t *bounds = histogram_bounds;
+	unsigned i = 0;
+
+	_Static_assert(HISTOGRAM_BUCKETS == 17, "the steps below are for 16 bounds");
+	i += 8u * (ns > bounds[i + 7]);
+	i += 4u * (ns > bounds[i + 3]);
+	i += 2u * (ns > bounds[i + 1]);
+	i += ns > bounds[i];
+	return i + (ns > bounds[15]);
+}
+
+void histogram_cumulate(const uint64_t buckets[HISTOGRAM_BUCKETS], uint64_t cumulative[HISTOGRAM_BUCKETS])
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		cumulative[i] = sum += buckets[i];
+}

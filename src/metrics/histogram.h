@@ -1,0 +1,22 @@
+/*
+ * histogram.h - the bounds of the latency buckets, and which bucket a value is in.
+ *
+ * Thread: any; there is nothing but constants.
+ */
+#ifndef RMSD_METRICS_HISTOGRAM_H
+#define RMSD_METRICS_HISTOGRAM_H
+
+#include <stdint.h>
+
+enum { HISTOGRAM_BUCKETS = 17 }; /* the last one has no bound */
+
+/* Upper bounds, inclusive, in nanoseconds; the last is UINT64_MAX. */
+extern const uint64_t histogram_bounds[HISTOGRAM_BUCKETS];
+/* The same in seconds, as the label le has them. */
+extern const char *const histogram_le[HISTOGRAM_BUCKETS];
+
+unsigned histogram_bucket(uint64_t ns);
+/* The value of each le: how many were that long or shorter. The last is the count of all. */
+void histogram_cumulate(const uint64_t buckets[HISTOGRAM_BUCKETS], uint64_t cumulative[HISTOGRAM_BUCKETS]);
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * prometheus.c - one table of families, made of metrics.def, walked for the exposition and for the docs.
+ *
+ * Numbers are written digit by digit from integers: exact, quick, and the same in every locale.
+ */
+#include "metrics/prometheus.h"
+
+#include "metrics/metrics.h"
+
+enum kind { KIND_counter, KIND_gauge, KIND_histogram };
+enum scope { WORKER, PROCESS, SYSTEM };
+enum unit { ONES, NANOS };
+
+static const char *const kind_names[] = { "counter", "gauge", "histogram" };
+
+struct label {
+	const char *key;           /* NULL: no label but the worker's */
+	const char *const *values; /* NULL: the values are status codes */
+};
+
+struct family {
+	const char *name, *help;
+	const struct label *label;
+	unsigned cell, count;
+	enum kind kind;
+	enum scope scope;
+	enum unit unit;
+};
+
+/* clang-format off */
+#define VALUE(name, text) text,
+#define LABEL(id, key, values) \
+	const char *const metrics_##id##_names[] = { values }; \
+	static const struct label label_##id = { key, metrics_##id##_names };
+#include "metrics/metrics.def"
+static const struct label label_none = { NULL, NULL };
+static const struct label label_code = { "code", NULL };
+static const struct label label_le = { "le", histogram_le };
+
+static const struct family families[] = {
+#define METRIC(kind, cell, name, scope, label, unit, help) \
+	{ name, help, &label_##label, METRIC_##cell, METRICS_VALUES_##label, KIND_##kind, scope, unit },
+#include "metrics/metrics.def"
+};
+/* clang-format on */
+
+enum { FAMILIES = sizeof(families) / sizeof(families[0]) };
+
+static void write_number(struct outbuf *out, enum unit unit, uint64_t value)
+{
+	enum { NANOS_PER_ONE = 1000000000 };
+	char fraction[] = ".000000000";
+	unsigned rest, len = 0;
+
+	if (unit == ONES) {
+		outbuf_uint(out, value);
+		return;
+	}
+	outbuf_uint(out, value / NANOS_PER_ONE);
+	rest = (unsigned)(value % NANOS_PER_ONE);
+	for (unsigned i = 9; rest; i--, rest /= 10) {
+		fraction[i] = (char)('0' + rest % 10);
+		if (!len && fraction[i] != '0')
+			len = i + 1;
+	}
+	outbuf_append(out, fraction, len);
+}
+
+/* suffix: of the family's name; worker, or key and text: "" or NULL if there is no such label. */
+static void write_sample(struct outbuf *out, const struct family *family, const char *suffix, const char *worker,
+	const char *key, const char *text, enum unit unit, uint64_t value)
+{
+	outbuf_text(out, family->name);
+	outbuf_text(out, suffix);
+	if (*worker || key) {
+		outbuf_text(out, "{");
+		outbuf_text(out, worker);
+		if (key) {
+			if (*worker)
+				outbuf_text(out, ",");
+			outbuf_text(out, key);
+			outbuf_text(out, "=\"");
+			outbuf_text(out, text);
+			outbuf_text(out, "\"");
+		}
+		outbuf_text(out, "}");
+	}
+	outbuf_text(out, " ");
+	write_number(out, unit, value);
+	outbuf_text(out, "\n");
+}
+
+static void write_histogram(
+	struct outbuf *out, const struct family *family, const char *worker, const uint64_t *buckets)
+{
+	uint64_t cumulative[HISTOGRAM_BUCKETS];
+
+	histogram_cumulate(buckets, cumulative);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		write_sample(out, family, "_bucket", worker, "le", histogram_le[i], ONES, cumulative[i]);
+	write_sample(out, family, "_sum", worker, NULL, NULL, family->unit, buckets[HISTOGRAM_BUCKETS]);
+	write_sample(out, family, "_count", worker, NULL, NULL, ONES, cumulative[HISTOGRAM_BUCKETS - 1]);
+}
+
+static void write_codes(
+	struct outbuf *out, const struct family *family, const char *worker, const bool *codes, const uint64_t *values)
+{
+	for (unsigned i = 0; i < family->count; i++) {
+		unsigned code = METRICS_CODE_MIN + i;
+		const char text[] = { (char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10),
+			'\0' };
+
+		if (codes[i] || values[i])
+			write_sample(out, family, "", worker, family->label->key, text, family->unit, values[i]);
+	}
+}
+
+static void write_series(
+	struct outbuf *out, const struct family *family, const char *worker, const bool *codes, const uint64_t *cells)
+{
+	const struct label *label = family->label;
+	const uint64_t *values = cells + family->cell;
+
+	if (family->kind == KIND_histogram)
+		write_histogram(out, family, worker, values);
+	else if (label == &label_code)
+		write_codes(out, family, worker, codes, values);
+	else
+		for (unsigned i = 0; i < family->count; i++)
+			write_sample(out, family, "", worker, label->key, label->key ? label->values[i] : NULL,
+				family->unit, values[i]);
+}
+
+static void write_head(struct outbuf *out, const struct family *family)
+{
+	outbuf_text(out, "# HELP ");
+	outbuf_text(out, family->name);
+	outbuf_text(out, " ");
+	outbuf_text(out, family->help);
+	outbuf_text(out, "\n# TYPE ");
+	outbuf_text(out, family->name);
+	outbuf_text(out, " ");
+	outbuf_text(out, kind_names[family->kind]);
+	outbuf_text(out, "\n");
+}
+
+void prometheus_write(const struct prometheus_snapshot *snapshot, struct outbuf *out)
+{
+	for (const struct family *family = families; family < families + FAMILIES; family++) {
+		const uint64_t *process = snapshot->process;
+
+		if (family->scope == WORKER) {
+			write_head(out, family);
+			for (unsigned i = 0; i < snapshot->workers; i++)
+				write_series(
+					out, family, snapshot->rows[i].label, snapshot->codes, snapshot->rows[i].cells);
+		} else if (process && (family->scope == PROCESS || process[family->cell])) {
+			write_head(out, family);
+			write_series(out, family, "", snapshot->codes, process);
+		}
+	}
+}
+
+void metrics_print(struct outbuf *out)
+{
+	outbuf_text(out,
+		"# Metrics\n\n"
+		"Written by `rmsd --print-metrics`. Every series exists from the start, and none is reset when a\n"
+		"worker is killed and revived. `/metrics` on `admin_listen` has them all; on a worker's own port,\n"
+		"those of that worker.\n\n"
+		"| name | type | labels | what it tells |\n"
+		"|---|---|---|---|\n");
+	for (const struct family *family = families; family < families + FAMILIES; family++) {
+		const struct label *label = family->label;
+
+		outbuf_printf(out, "| `%s` | %s | ", family->name, kind_names[family->kind]);
+		if (family->scope == WORKER)
+			outbuf_text(out, label->key ? "`worker`, " : "`worker`");
+		if (label->key)
+			outbuf_printf(out, "`%s`", label->key);
+		/* Neither a version nor 400 codes: the values that a query is written with. */
+		if (label->values && label != &label_version) {
+			for (unsigned i = 0; i < family->count - (label == &label_le); i++)
+				outbuf_printf(out, "%s %s", i ? "," : ":", label->values[i]);
+		}
+		outbuf_printf(out, " | %s |\n", family->help);
+	}
+}
