@@ -1,0 +1,40 @@
+/*
+ * app.h - what an app is: its routes, its state, its hooks.
+ *
+ * A worker is a replica of the app: one thread, one event loop, one copy of the state. All handlers and hooks of a
+ * worker run on its thread, one at a time, so the state needs no locks. When a worker is killed and revived the new
+ * one starts with fresh state; the old one's thread ends on its own and may for a moment still run beside it, with
+ * its own old state.
+ *
+ * A handler must not block: while it runs its worker serves nobody else. To wait for something, return without a
+ * reply and reply later (reply.h).
+ */
+#ifndef RMS_APP_H
+#define RMS_APP_H
+
+#include <stddef.h>
+
+struct rms_request;
+struct uv_loop_s; /* libuv's uv_loop_t, for those who include uv.h */
+
+/* On the worker's thread. req is lent until the handler, or later code on the same loop, has replied. */
+typedef void rms_handler_fn(struct rms_request *req, void *state);
+
+struct rms_route {
+	const char *method; /* "GET", "POST" ...: RFC 9110 section 9. GET answers HEAD too */
+	const char *path;   /* "/hello/:name": a segment that begins with ':' is a parameter and matches any but "" */
+	rms_handler_fn *handle;
+	const void *data; /* for rms_request_data(); borrowed */
+};
+
+struct rms_app {
+	const char *name;
+	size_t state_size;              /* bytes of state of each worker, zeroed before start() */
+	const struct rms_route *routes; /* ended by an entry whose method is NULL; NULL: none */
+	/* On the worker's thread before its first request. 0, or a negative value: the worker does not start. */
+	int (*start)(void *state, struct uv_loop_s *loop, const char *worker);
+	/* On the worker's thread after its last request. Handles still open on the loop are closed after it. */
+	void (*stop)(void *state);
+};
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * request.h - what a handler may ask of a request.
+ *
+ * Every pointer returned is lent until the request has been replied to. Texts are NUL-terminated.
+ *
+ * Thread: the worker's that runs the handler.
+ */
+#ifndef RMS_REQUEST_H
+#define RMS_REQUEST_H
+
+#include <stddef.h>
+
+struct rms_request;
+struct uv_loop_s;
+
+/* "GET": as received (RFC 9110 section 9); "HEAD" for a HEAD that a GET route answers. */
+const char *rms_request_method(const struct rms_request *req);
+/* The path of the target without its query (RFC 9112 section 3.2), undecoded. */
+const char *rms_request_path(const struct rms_request *req);
+/* What follows the '?', undecoded; "" if nothing does. */
+const char *rms_request_query(const struct rms_request *req);
+/* A parameter of the route's path; NULL if the route has none of that name. */
+const char *rms_request_param(const struct rms_request *req, const char *name);
+/* A field's value without the white space around it (RFC 9110 section 5.5); the first of that name, in any case. NULL:
+ * none. */
+const char *rms_request_header(const struct rms_request *req, const char *name);
+/* The body, whole, and its length in bytes; "" and 0 if there is none. It may hold NULs. */
+const char *rms_request_body(const struct rms_request *req, size_t *len);
+/* data of the route. */
+const void *rms_request_data(const struct rms_request *req);
+/* The name of the worker that runs the handler: "app1". */
+const char *rms_request_worker(const struct rms_request *req);
+/* The worker's event loop, for timers, libuv work, a database client. */
+struct uv_loop_s *rms_request_loop(const struct rms_request *req);
+/* The worker's state, as the handler got it. */
+void *rms_request_state(const struct rms_request *req);
+/* size bytes, aligned for any type, freed with the request; NULL when out of memory. */
+void *rms_request_alloc(struct rms_request *req, size_t size);
+
+#endif
