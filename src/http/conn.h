@@ -1,0 +1,51 @@
+/*
+ * conn.h - the state machine of a connection: read, handle, write, keep alive, time out, close.
+ *
+ * The drawing is in slots.h. A connection may go on under another worker whenever its owner's lock is free; so nothing
+ * here lives longer than a call but what stands in the slot.
+ *
+ * Thread: the owner's, under its lock, which conn_event(), conn_ready() and conn_answer() drop while a handler runs;
+ * conn_detach(): whoever takes the slot, under that lock.
+ */
+#ifndef RMSD_HTTP_CONN_H
+#define RMSD_HTTP_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "http/service.h"
+
+struct rms_request;
+
+enum {
+	CONN_REQUESTS = 32,    /* of one connection in one turn */
+	CONN_LINGER_MS = 2000, /* how long what comes after the last reply is thrown away */
+};
+
+/* What becomes of a request whose worker was lost while its handler ran: slot.refuse. */
+enum conn_refusal {
+	REFUSE_NONE,      /* run it again */
+	REFUSE_UNKNOWN,   /* it may have taken effect, and a second time would be one too many */
+	REFUSE_TRY_AGAIN, /* its handler had deferred the reply */
+};
+
+/* Its first deadline, before slots_give(). */
+void conn_accepted(struct slot *slot, const struct conf *conf);
+void conn_event(struct service *service, struct slot *slot, int fd, uint32_t events) REQUIRES(service->owner.lock);
+/* Its turn has come again: requests of it were left over. */
+void conn_ready(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+/* Its deferred request, req, has a reply. req stays the caller's. */
+void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_request *req)
+	REQUIRES(service->owner.lock);
+/* Acts if its deadline has passed. */
+void conn_expire(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+/* Shutdown: closes it if it is idle. */
+void conn_hang_up(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+
+/*
+ * Makes the slot whole without its owner: copies what it has borrowed, and forgets the running request, which the next
+ * owner runs again or refuses, and which the caller takes from METRIC_in_flight. *now: the next owner has something to
+ * do at once. 0; UV_ENOMEM: it can only be closed.
+ */
+int conn_detach(struct service *service, struct slot *slot, bool *now) REQUIRES(service->owner.lock);
+
+#endif

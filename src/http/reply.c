@@ -1,0 +1,215 @@
+/* reply.c - what a handler says, kept in its request until the connection takes it; and how it looks on the wire. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "http/reply.h"
+#include "base/log.h"
+#include "http/service.h"
+#include "http/request.h"
+#include "http/status.h"
+
+static const char text_plain[] = "text/plain; charset=utf-8";
+
+void reply_stamp_init(struct reply_stamp *stamp, const char *worker_header, const char *worker)
+{
+	char *rest = stamp->fields + REPLY_DATE_LEN;
+	int n = 0;
+
+	stamp->second = -1;
+	if (worker_header)
+		n = snprintf(rest, sizeof(stamp->fields) - REPLY_DATE_LEN, "%s: %s\r\n", worker_header, worker);
+	stamp->len = REPLY_DATE_LEN + (size_t)n;
+	reply_stamp_update(stamp);
+}
+
+void reply_stamp_update(struct reply_stamp *stamp)
+{
+	/* By hand: strftime() would ask the locale for the names (RFC 9110 section 5.6.7 fixes them). */
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct timespec now;
+	struct tm tm;
+	char line[80];
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (now.tv_sec == stamp->second)
+		return;
+	stamp->second = now.tv_sec;
+	gmtime_r(&now.tv_sec, &tm);
+	snprintf(line, sizeof(line), "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n", days + 3 * tm.tm_wday,
+		tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	memcpy(stamp->fields, line, REPLY_DATE_LEN);
+}
+
+static char *put(char *at, const char *bytes, size_t len)
+{
+	memcpy(at, bytes, len);
+	return at + len;
+}
+
+static char *put_uint(char *at, size_t value)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return put(at, digits + i, sizeof(digits) - i);
+}
+
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp)
+{
+	/* RFC 9110 sections 8.6 and 15.4.5: a 204 has no length, a 304 no body. */
+	bool bodiless = reply->status == 204 || reply->status == 304;
+	bool sends_body = !bodiless && !reply->head_only;
+	size_t type_len = reply->type ? strlen(reply->type) : 0;
+	size_t line_len;
+	const char *line = status_line(reply->status, &line_len);
+	char *start, *at;
+
+	start = outbuf_reserve(out,
+		line_len + stamp->len + type_len + reply->fields_len + (sends_body ? reply->body_len : 0) + 128);
+	if (!start)
+		return;
+	at = put(start, line, line_len);
+	at = put(at, stamp->fields, stamp->len);
+	if (reply->type) {
+		at = PUT(at, "Content-Type: ");
+		at = put(at, reply->type, type_len);
+		at = PUT(at, "\r\n");
+	}
+	if (reply->fields_len)
+		at = put(at, reply->fields, reply->fields_len);
+	if (!bodiless) {
+		at = PUT(at, "Content-Length: ");
+		at = put_uint(at, reply->body_len);
+		at = PUT(at, "\r\n");
+	}
+	if (!reply->keep_alive)
+		at = PUT(at, "Connection: close\r\n");
+	else if (reply->old_client)
+		at = PUT(at, "Connection: keep-alive\r\n");
+	at = PUT(at, "\r\n");
+	if (sends_body && reply->body_len)
+		at = put(at, reply->body, reply->body_len);
+	out->len += (size_t)(at - start);
+}
+
+static bool is_token(const char *name)
+{
+	static const char others[] = "!#$%&'*+-.^_`|~";
+
+	if (!*name)
+		return false;
+	for (; *name; name++) {
+		bool alnum = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+			     (*name >= '0' && *name <= '9');
+
+		if (!alnum && !strchr(others, *name))
+			return false;
+	}
+	return true;
+}
+
+static bool is_value(const char *value)
+{
+	for (; *value; value++)
+		if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7f)
+			return false;
+	return true;
+}
+
+static bool is_ours(const char *name)
+{
+	static const char *const ours[] = { "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding" };
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (!strcasecmp(name, ours[i]))
+			return true;
+	return false;
+}
+
+void rms_reply_header(struct rms_request *req, const char *name, const char *value)
+{
+	size_t name_len = strlen(name), value_len = strlen(value);
+	size_t old = req->reply.fields_len, len = old + name_len + value_len + 4;
+	char *fields, *at;
+
+	assert(!req->replied);
+	if (!is_token(name) || !is_value(value) || is_ours(name)) {
+		char quoted[80];
+
+		log_warn("an app set a reply field that it may not", "field=%s",
+			log_quote(quoted, sizeof(quoted), name, name_len));
+		return;
+	}
+	fields = arena_alloc(&req->arena, len);
+	if (!fields)
+		return;
+	at = put(fields, req->reply.fields ? req->reply.fields : "", old);
+	at = put(at, name, name_len);
+	at = PUT(at, ": ");
+	at = put(at, value, value_len);
+	PUT(at, "\r\n");
+	req->reply.fields = fields;
+	req->reply.fields_len = len;
+}
+
+/* The copies are made; the reply is the connection's. */
+static void finish(struct rms_request *req, int status, const char *type, const char *body, size_t len)
+{
+	assert(!req->replied);
+	if (status < 200 || status > 599 || (len && !body)) {
+		log_error("an app's reply cannot be sent", "status=%d", status);
+		status = 500;
+		len = 0;
+	}
+	req->reply.status = status;
+	req->reply.type = type;
+	req->reply.body = body;
+	req->reply.body_len = len;
+	req->replied = true;
+	if (!req->in_handler)
+		service_replied(req->service, req);
+}
+
+void rms_reply_text(struct rms_request *req, int status, const char *text)
+{
+	size_t len = strlen(text);
+
+	finish(req, status, text_plain, arena_copy(&req->arena, text, len), len);
+}
+
+void rms_reply_textf(struct rms_request *req, int status, const char *format, ...)
+{
+	va_list args, again;
+	char *body;
+	int n;
+
+	va_start(args, format);
+	va_copy(again, args);
+	n = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	body = n >= 0 ? arena_alloc(&req->arena, (size_t)n + 1) : NULL;
+	if (body)
+		vsnprintf(body, (size_t)n + 1, format, args);
+	va_end(args);
+	finish(req, status, text_plain, body, n > 0 ? (size_t)n : 0);
+}
+
+void rms_reply_bytes(struct rms_request *req, int status, const char *type, const void *bytes, size_t len)
+{
+	const char *own_type = NULL;
+
+	if (type && is_value(type))
+		own_type = arena_copy(&req->arena, type, strlen(type));
+	finish(req, status, own_type, arena_copy(&req->arena, bytes, len), len);
+}

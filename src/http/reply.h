@@ -1,0 +1,43 @@
+/*
+ * reply.h - a reply to bytes: status line, fields, body framing; implements rms/reply.h.
+ *
+ * Thread: the owner's.
+ */
+#ifndef RMSD_HTTP_REPLY_H
+#define RMSD_HTTP_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <rms/reply.h>
+#include "base/outbuf.h"
+
+enum { REPLY_DATE_LEN = 37 }; /* "Date: Tue, 24 Nov 2026 02:17:33 GMT\r\n" */
+
+/* What to send. Everything is borrowed until reply_write() has returned. */
+struct reply {
+	int status;
+	bool head_only;     /* the request was a HEAD */
+	bool keep_alive;    /* the connection stays */
+	bool old_client;    /* HTTP/1.0: staying must be said */
+	const char *type;   /* Content-Type; NULL: none */
+	const char *fields; /* more field lines, each ended by CRLF; NULL: none */
+	size_t fields_len;
+	const char *body;
+	size_t body_len;
+};
+
+/* What every reply of a connection's owner carries: "Date: ...\r\n", then perhaps the worker's name. */
+struct reply_stamp {
+	char fields[REPLY_DATE_LEN + 160];
+	size_t len;
+	long second; /* of the date */
+};
+
+/* worker_header NULL: none. */
+void reply_stamp_init(struct reply_stamp *stamp, const char *worker_header, const char *worker);
+/* Makes the date current; cheap when the second is the same. */
+void reply_stamp_update(struct reply_stamp *stamp);
+/* Appends the whole reply (RFC 9112 section 4). */
+void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp);
+
+#endif

@@ -1,0 +1,139 @@
+/* request.c - copies of a message, and the questions that a handler asks of them. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <uv.h>
+
+#include "http/request.h"
+#include "http/service.h"
+
+struct rms_request *request_create(void)
+{
+	struct rms_request *req = malloc(sizeof(*req));
+
+	if (!req)
+		return NULL;
+	memset(req, 0, offsetof(struct rms_request, first));
+	arena_init(&req->arena, req->first, sizeof(req->first));
+	return req;
+}
+
+void request_destroy(struct rms_request *req)
+{
+	if (!req)
+		return;
+	request_empty(req);
+	free(req);
+}
+
+void request_empty(struct rms_request *req)
+{
+	arena_reset(&req->arena);
+	outbuf_finish(&req->chunked_body);
+	req->reply = (struct reply){ 0 };
+	req->in_handler = req->replied = req->live = false;
+}
+
+/* The span's bytes as a text, in the copy of the head: the byte behind them is a delimiter and may go. */
+static char *text_at(char *head, struct message_span span)
+{
+	head[span.at + span.len] = '\0';
+	return head + span.at;
+}
+
+bool request_fill(struct rms_request *req, struct message *message, const char *base)
+{
+	size_t head_len = message->head_len;
+	size_t fields_size = message->n_fields * sizeof(*req->fields);
+
+	req->head = arena_copy(&req->arena, base, head_len);
+	req->fields = arena_alloc(&req->arena, fields_size);
+	if (!req->head || !req->fields)
+		return false;
+	memcpy(req->fields, message->fields, fields_size);
+	req->n_fields = message->n_fields;
+	req->method = llhttp_method_name(message->method);
+	req->query = message->query.len ? text_at(req->head, message->query) : "";
+	req->path = message->path.len ? text_at(req->head, message->path) : "/";
+	if (message->chunked) {
+		req->chunked_body = message->chunked_body;
+		message->chunked_body = (struct outbuf){ 0 };
+		outbuf_append(&req->chunked_body, "", 1);
+		req->body = req->chunked_body.data;
+		req->body_len = req->chunked_body.len - 1;
+		return !req->chunked_body.failed;
+	}
+	req->body_len = message->body.len;
+	req->body = req->body_len ? arena_copy(&req->arena, base + message->body.at, req->body_len) : "";
+	return req->body != NULL;
+}
+
+const char *rms_request_method(const struct rms_request *req)
+{
+	return req->method;
+}
+
+const char *rms_request_path(const struct rms_request *req)
+{
+	return req->path;
+}
+
+const char *rms_request_query(const struct rms_request *req)
+{
+	return req->query;
+}
+
+const char *rms_request_param(const struct rms_request *req, const char *name)
+{
+	const struct router_route *route = req->match.route;
+
+	for (unsigned i = 0; i < route->n_params; i++)
+		if (!strcmp(route->param_names[i], name))
+			/* The arena is the request's memory, not its value. */
+			return arena_copy((struct arena *)&req->arena, req->match.params[i].at, req->match.params[i].len);
+	return NULL;
+}
+
+const char *rms_request_header(const struct rms_request *req, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (uint32_t i = 0; i < req->n_fields; i++) {
+		const struct message_field *field = &req->fields[i];
+
+		if (field->name.len == len && !strncasecmp(req->head + field->name.at, name, len))
+			return text_at(req->head, field->value);
+	}
+	return NULL;
+}
+
+const char *rms_request_body(const struct rms_request *req, size_t *len)
+{
+	*len = req->body_len;
+	return req->body;
+}
+
+const void *rms_request_data(const struct rms_request *req)
+{
+	return req->match.route->data;
+}
+
+const char *rms_request_worker(const struct rms_request *req)
+{
+	return req->service->worker;
+}
+
+struct uv_loop_s *rms_request_loop(const struct rms_request *req)
+{
+	return req->service->loop;
+}
+
+void *rms_request_state(const struct rms_request *req)
+{
+	return req->service->state;
+}
+
+void *rms_request_alloc(struct rms_request *req, size_t size)
+{
+	return arena_alloc(&req->arena, size);
+}

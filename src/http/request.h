@@ -1,0 +1,55 @@
+/*
+ * request.h - a request on its way through a handler; implements rms/request.h.
+ *
+ * All that a handler is lent stands in the request's own arena: copies of the head and the body. So the connection's
+ * bytes may move to another worker while the handler still reads; and a request may outlive its connection.
+ *
+ * Thread: the owner's. No lock is needed for a request: only the thread that runs its handler sees it.
+ */
+#ifndef RMSD_HTTP_REQUEST_H
+#define RMSD_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <rms/request.h>
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/outbuf.h"
+#include "http/parser.h"
+#include "http/reply.h"
+#include "http/router.h"
+
+struct service;
+
+struct rms_request {
+	struct list_node node; /* the service's: live, replied or spare */
+	struct service *service;
+	uint64_t tag; /* the slot it came by, as of then */
+	struct router_match match;
+	const char *method;
+	char *path, *query;
+	char *head;                   /* a copy of the head that the fields' spans point into */
+	struct message_field *fields; /* n_fields */
+	uint32_t n_fields;
+	const char *body;
+	size_t body_len;
+	struct outbuf chunked_body;   /* its memory, if the body was chunked */
+	struct reply reply;
+	bool in_handler;              /* the handler has not returned yet */
+	bool replied;
+	bool live;                    /* deferred: in the service's list */
+	struct arena arena;
+	char first[2048];
+};
+
+/* NULL when out of memory. */
+struct rms_request *request_create(void);
+void request_destroy(struct rms_request *req); /* accepts NULL */
+/*
+ * Fills a fresh or emptied request from a complete message, whose bytes begin at base; takes the message's chunked body.
+ * false when out of memory.
+ */
+bool request_fill(struct rms_request *req, struct message *message, const char *base);
+/* Back to fresh: frees what the last use allocated. */
+void request_empty(struct rms_request *req);
+
+#endif

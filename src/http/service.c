@@ -1,0 +1,280 @@
+/* service.c - a turn of a loop: events, deferred replies, connections left over, kicks. */
+#include "http/service.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "http/conn.h"
+#include "http/request.h"
+
+static const uint64_t TURN_NS = 2 * 1000 * 1000;
+
+static void begin_turn(struct service *service)
+{
+	service->turn_ns = service->now_ns = uv_hrtime();
+	reply_stamp_update(&service->stamp);
+}
+
+/* Between two connections: false when the turn is over. */
+static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
+{
+	owner_yield(&service->owner);
+	return !service->owner.revoked && !atomic_load_explicit(&service->leave, memory_order_relaxed) &&
+	       service->now_ns - service->turn_ns < TURN_NS;
+}
+
+static void on_events(void *arg, const struct epoll_event *events, int n)
+{
+	struct service *service = arg;
+
+	begin_turn(service);
+	lock_acquire(&service->owner.lock);
+	/* What is not reached is reported again: the set is level-triggered. */
+	for (int i = 0; i < n && goes_on(service); i++) {
+		uint64_t tag = events[i].data.u64;
+		struct slot *slot = owner_find(&service->owner, tag);
+
+		if (slot)
+			conn_event(service, slot, (int)(tag & UINT32_MAX), events[i].events);
+	}
+	lock_release(&service->owner.lock);
+}
+
+/* Answers the deferred requests whose replies have come; drops those whose connection has gone or moved. */
+static void answer_replied(struct service *service) REQUIRES(service->owner.lock)
+{
+	struct list batch;
+	struct list_node *node;
+
+	list_init(&batch);
+	list_splice(&batch, &service->replied);
+	while ((node = list_pop(&batch))) {
+		struct rms_request *req = list_entry(node, struct rms_request, node);
+		struct slot *slot = service->owner.revoked ? NULL : owner_find(&service->owner, req->tag);
+
+		if (slot && slot->request == req)
+			conn_answer(service, slot, (int)(req->tag & UINT32_MAX), req);
+		service_spare(service, req);
+	}
+}
+
+static void run_ready(struct service *service) REQUIRES(service->owner.lock)
+{
+	unsigned n = service->n_ready, done = 0;
+
+	while (done < n && goes_on(service)) {
+		uint64_t tag = service->ready[done++];
+		struct slot *slot = owner_find(&service->owner, tag);
+
+		if (slot) {
+			slot->queued = false;
+			conn_ready(service, slot, (int)(tag & UINT32_MAX));
+		}
+	}
+	/* conn_ready() may have added behind n. */
+	for (unsigned i = done; i < service->n_ready; i++)
+		service->ready[i - done] = service->ready[i];
+	service->n_ready -= done;
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	struct service *service = idle->data;
+
+	begin_turn(service);
+	lock_acquire(&service->owner.lock);
+	answer_replied(service);
+	run_ready(service);
+	lock_release(&service->owner.lock);
+	if (list_empty(&service->replied) && !service->n_ready)
+		uv_idle_stop(idle);
+}
+
+static unsigned take_kicks(struct service *service, uint64_t *kicks)
+{
+	unsigned n;
+
+	lock_acquire(&service->kick_lock);
+	n = service->n_kicks;
+	for (unsigned i = 0; i < n; i++)
+		kicks[i] = service->kicks[i];
+	service->n_kicks = 0;
+	lock_release(&service->kick_lock);
+	return n;
+}
+
+static void hang_up_idle(struct service *service) REQUIRES(service->owner.lock)
+{
+	struct slots *slots = service->set.slots;
+
+	for (int fd = 0; fd < slots_end(slots) && !service->owner.revoked; fd++) {
+		struct slot *slot = slots_at(slots, fd);
+
+		if (slot_owner(slot) == service->owner.id)
+			conn_hang_up(service, slot, fd);
+	}
+}
+
+static void on_wakeup(uv_async_t *wakeup)
+{
+	struct service *service = wakeup->data;
+	uint64_t kicks[SERVICE_KICKS];
+	unsigned n = take_kicks(service, kicks);
+
+	begin_turn(service);
+	lock_acquire(&service->owner.lock);
+	for (unsigned i = 0; i < n && !service->owner.revoked; i++) {
+		struct slot *slot = owner_find(&service->owner, kicks[i]);
+
+		if (slot)
+			conn_expire(service, slot, (int)(kicks[i] & UINT32_MAX));
+	}
+	if (!service->owner.revoked && atomic_load_explicit(&service->closing, memory_order_relaxed))
+		hang_up_idle(service);
+	lock_release(&service->owner.lock);
+}
+
+void service_kick(struct service *service, uint64_t tag)
+{
+	lock_acquire(&service->kick_lock);
+	if (service->n_kicks < SERVICE_KICKS)
+		service->kicks[service->n_kicks++] = tag;
+	lock_release(&service->kick_lock);
+	service_wake(service);
+}
+
+void service_wake(struct service *service)
+{
+	int err = uv_async_send(&service->wakeup);
+
+	assert(!err);
+	(void)err;
+}
+
+static void start_idle(struct service *service)
+{
+	/* Cannot fail but for a NULL callback; does nothing when active. */
+	uv_idle_start(&service->idle, on_idle);
+}
+
+void service_replied(struct service *service, struct rms_request *req)
+{
+	assert(req->live);
+	list_remove(&req->node);
+	list_push(&service->replied, &req->node);
+	/* After service_close() the loop turns no more: service_finish() frees it. */
+	if (!uv_is_closing((uv_handle_t *)&service->idle))
+		start_idle(service);
+}
+
+void service_queue(struct service *service, struct slot *slot, uint64_t tag)
+{
+	if (slot->queued)
+		return;
+	if (service->n_ready == service->ready_cap) {
+		unsigned cap = service->ready_cap ? 2 * service->ready_cap : 64;
+		uint64_t *ready = realloc(service->ready, cap * sizeof(*ready));
+
+		/* Out of memory: its deadline, or the client's next byte, brings the connection back. */
+		if (!ready)
+			return;
+		service->ready = ready;
+		service->ready_cap = cap;
+	}
+	slot->queued = true;
+	service->ready[service->n_ready++] = tag;
+	start_idle(service);
+}
+
+struct rms_request *service_request(struct service *service)
+{
+	struct list_node *node = list_pop(&service->spare);
+
+	return node ? list_entry(node, struct rms_request, node) : request_create();
+}
+
+void service_spare(struct service *service, struct rms_request *req)
+{
+	request_empty(req);
+	list_push(&service->spare, &req->node);
+}
+
+int service_open(struct service *service, const struct service_setup *setup, uv_loop_t *loop)
+{
+	int err = pollset_open(&service->owner.pollset, loop, on_events, service);
+
+	if (err < 0)
+		return err;
+	err = uv_async_init(loop, &service->wakeup, on_wakeup);
+	if (err < 0)
+		goto close_pollset;
+	owner_init(&service->owner, setup->slots);
+	lock_init(&service->kick_lock);
+	uv_idle_init(loop, &service->idle);
+	service->wakeup.data = service->idle.data = service;
+	service->set = *setup;
+	service->worker = setup->worker;
+	service->state = setup->state;
+	service->loop = loop;
+	service->limits = (struct message_limits){
+		.header_size = (uint32_t)setup->conf->max_header_size,
+		.uri_size = (uint32_t)setup->conf->max_uri_size,
+		.body_size = setup->conf->max_body_size,
+	};
+	reply_stamp_init(&service->stamp, setup->conf->worker_header, setup->worker);
+	list_init(&service->replied);
+	list_init(&service->live);
+	list_init(&service->spare);
+	return 0;
+close_pollset:
+	pollset_close(&service->owner.pollset, NULL);
+	uv_run(loop, UV_RUN_NOWAIT);
+	pollset_finish(&service->owner.pollset);
+	return err;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct service *service = handle->data;
+
+	if (!--service->open_handles && service->closed)
+		service->closed(service);
+}
+
+static void on_pollset_closed(uv_handle_t *handle)
+{
+	struct pollset *set = handle->data;
+
+	handle->data = set->owner;
+	on_handle_closed(handle);
+}
+
+void service_close(struct service *service, void (*closed)(struct service *service))
+{
+	service->closed = closed;
+	service->open_handles = 3;
+	pollset_close(&service->owner.pollset, on_pollset_closed);
+	uv_close((uv_handle_t *)&service->wakeup, on_handle_closed);
+	uv_close((uv_handle_t *)&service->idle, on_handle_closed);
+}
+
+static void destroy_all(struct list *list)
+{
+	struct list_node *node;
+
+	while ((node = list_pop(list)))
+		request_destroy(list_entry(node, struct rms_request, node));
+}
+
+void service_finish(struct service *service)
+{
+	pollset_finish(&service->owner.pollset);
+	destroy_all(&service->replied);
+	destroy_all(&service->live);
+	destroy_all(&service->spare);
+	message_finish(&service->scratch);
+	outbuf_finish(&service->batch);
+	free(service->ready);
+	lock_finish(&service->kick_lock);
+	lock_finish(&service->owner.lock);
+}

@@ -1,0 +1,105 @@
+/*
+ * service.h - what one thread serves its connections with: the owner of their slots, its routes, its buffers, its turn.
+ *
+ * A service sits on a uv_loop: one for each incarnation of a worker, one for the admin thread. A turn of the loop takes
+ * at most POLLSET_BATCH events or TURN_NS, and CONN_REQUESTS requests of one connection; what is left over waits in the
+ * ready queue, so that the loop's timers, and whoever wants the lock, get in between.
+ *
+ * Thread: the loop's, except as said.
+ */
+#ifndef RMSD_HTTP_SERVICE_H
+#define RMSD_HTTP_SERVICE_H
+
+#include <uv.h>
+#include "base/list.h"
+#include "base/outbuf.h"
+#include "conf/conf.h"
+#include "http/parser.h"
+#include "http/reply.h"
+#include "http/slots.h"
+#include "metrics/metrics.h"
+
+struct router;
+struct service;
+
+enum {
+	SERVICE_READ_SIZE = 64 * 1024, /* the most that one recv takes */
+	SERVICE_KICKS = 256,           /* kicks kept; the sweep comes again for the rest */
+};
+
+/* What a service is made of; all of it is borrowed until service_close() has ended. */
+struct service_setup {
+	const struct conf *conf;
+	struct slots *slots;
+	const struct router *routers[ROLES]; /* NULL: no connection comes by that door */
+	const char *worker;                  /* the name that handlers and replies give */
+	void *state;                         /* the app's */
+	struct metrics_shard *shard;         /* written here alone */
+	void *arg;                           /* for release() */
+	/* On the service's thread and under its lock: the slot of fd, in nobody's hands now, wants another owner. */
+	void (*release)(struct service *service, int fd);
+};
+
+struct service {
+	struct owner owner;
+
+	/* Constant while the thread runs. */
+	struct service_setup set;
+	const char *worker;
+	void *state;
+	uv_loop_t *loop;
+	struct message_limits limits;
+
+	/* Control thread. */
+	int64_t given;                    /* connections given to it, less those taken from it */
+	_Atomic bool leave;               /* stop between two events: about to be revoked */
+	_Atomic bool closing;             /* shutdown: connections close as they become idle */
+	_Atomic uint32_t release_wanted;  /* connections to let go at their next request boundary; counted down here */
+
+	/* Any thread, under kick_lock. */
+	struct lock kick_lock;
+	uint64_t kicks[SERVICE_KICKS];
+	unsigned n_kicks;
+	uv_async_t wakeup;
+
+	/* The loop's thread. */
+	uv_idle_t idle;                   /* active while the ready queue or replied is not empty */
+	unsigned open_handles;
+	void (*closed)(struct service *service);
+	uint64_t turn_ns;                 /* when this turn began */
+	uint64_t now_ns;                  /* the newest look at the clock */
+	struct reply_stamp stamp;
+	struct message scratch;           /* the parse of a request that is here whole */
+	struct outbuf batch;              /* the replies of one connection's turn */
+	struct list replied;              /* deferred requests whose reply is there */
+	struct list live;                 /* deferred requests without one */
+	struct list spare;                /* empty requests, for the next one */
+	uint64_t *ready;                  /* tags of connections with whole requests left over */
+	unsigned n_ready, ready_cap;
+	char read_buffer[SERVICE_READ_SIZE];
+};
+
+/* 0 or a negative UV_ code; on failure there is nothing to undo. By the thread that will start the loop's. */
+int service_open(struct service *service, const struct service_setup *setup, uv_loop_t *loop);
+/*
+ * Closes the handles on the loop; closed() follows on it. The owner has been revoked, or has no slots. Requests that
+ * the app still holds are freed by service_finish().
+ */
+void service_close(struct service *service, void (*closed)(struct service *service));
+/* Once the thread has ended, by any: frees the rest. No slot names the owner any more. */
+void service_finish(struct service *service);
+
+/* Any thread: look at the connection with this tag, its deadline has passed. */
+void service_kick(struct service *service, uint64_t tag);
+/* Any thread: run the loop once, to see leave, closing or release_wanted. */
+void service_wake(struct service *service);
+
+/* For reply.c: a deferred request has its reply. */
+void service_replied(struct service *service, struct rms_request *req);
+/* For conn.c: let this connection go on in a later turn. */
+void service_queue(struct service *service, struct slot *slot, uint64_t tag) REQUIRES(service->owner.lock);
+/* For conn.c: an empty request; NULL when out of memory. And back. */
+struct rms_request *service_request(struct service *service);
+void service_spare(struct service *service, struct rms_request *req);
+
+#endif

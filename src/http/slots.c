@@ -1,0 +1,186 @@
+/* slots.c - the table of connections: memory that is never freed, so that a late reader of a word always may. */
+#include "http/slots.h"
+
+#include <assert.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "http/parser.h"
+
+struct slots {
+	int limit;
+	_Atomic int end;
+	_Atomic uint32_t last_id;
+	struct slot *rows;
+};
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the protocol needs lock-free 64-bit atomics");
+_Static_assert(sizeof(struct slot) <= 144, "a connection's row has grown: 10,000 of them are touched under load");
+
+struct slots *slots_create(int limit)
+{
+	struct slots *slots = calloc(1, sizeof(*slots));
+	void *rows;
+
+	if (!slots)
+		return NULL;
+	rows = mmap(NULL, (size_t)limit * sizeof(struct slot), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (rows == MAP_FAILED) {
+		free(slots);
+		return NULL;
+	}
+	slots->limit = limit;
+	slots->rows = rows;
+	return slots;
+}
+
+void slots_destroy(struct slots *slots)
+{
+	if (!slots)
+		return;
+	munmap(slots->rows, (size_t)slots->limit * sizeof(struct slot));
+	free(slots);
+}
+
+struct slot *slots_at(struct slots *slots, int fd)
+{
+	assert(fd >= 0 && fd < slots->limit);
+	return &slots->rows[fd];
+}
+
+int slots_fd(const struct slots *slots, const struct slot *slot)
+{
+	return (int)(slot - slots->rows);
+}
+
+int slots_end(const struct slots *slots)
+{
+	return atomic_load_explicit(&slots->end, memory_order_relaxed);
+}
+
+uint32_t slots_next_id(struct slots *slots)
+{
+	return atomic_fetch_add_explicit(&slots->last_id, 1, memory_order_relaxed) + 1;
+}
+
+struct slot *slots_open(struct slots *slots, int fd, enum slot_role role)
+{
+	struct slot *slot = slots_at(slots, fd);
+	uint32_t generation = slot->generation;
+	int end = slots_end(slots);
+
+	/* Acquires what the last owner wrote before it closed the fd. */
+	assert(!slot_owner(slot));
+	/* Not its first two: the sweep may be reading them. */
+	memset((char *)slot + offsetof(struct slot, generation), 0, sizeof(*slot) - offsetof(struct slot, generation));
+	atomic_store_explicit(&slot->deadline_ms, 0, memory_order_relaxed);
+	slot->generation = generation;
+	slot->role = (uint8_t)role;
+	if (fd >= end)
+		atomic_store_explicit(&slots->end, fd + 1, memory_order_relaxed);
+	return slot;
+}
+
+int slots_give(struct slots *slots, struct owner *owner, int fd, bool now)
+{
+	struct slot *slot = slots_at(slots, fd);
+	uint64_t word, tag;
+	uint32_t interest = EPOLLIN;
+	int err;
+
+	/* EPOLLOUT fires at once on a socket that can be written to: the receiver's cue to go on with what it has. */
+	if (now)
+		interest |= EPOLLOUT;
+	slot->generation++;
+	slot->interest = interest;
+	slot->in_set = true;
+	word = (uint64_t)slot->generation << 32 | owner->id;
+	tag = slot_tag(slot, fd);
+	atomic_store_explicit(&slot->word, word, memory_order_release);
+	err = pollset_add(&owner->pollset, fd, interest, tag);
+	if (err < 0) {
+		/* Never registered, so its owner has not seen it and never will. */
+		atomic_store_explicit(&slot->word, 0, memory_order_relaxed);
+		slot->in_set = false;
+	}
+	return err;
+}
+
+void slots_take(struct owner *owner, struct slot *slot)
+{
+	assert(slot_owner(slot) == owner->id);
+	if (slot->in_set)
+		pollset_del(&owner->pollset, slots_fd(owner->slots, slot));
+	slot->in_set = false;
+	slot->queued = false;
+	atomic_store_explicit(&slot->word, 0, memory_order_release);
+}
+
+void slots_forget(struct slots *slots, int fd)
+{
+	struct slot *slot = slots_at(slots, fd);
+
+	if (slot->in_cap)
+		free(slot->in);
+	if (slot->out_cap)
+		free(slot->out);
+	if (slot->message) {
+		message_finish(slot->message);
+		free(slot->message);
+	}
+	slot->in = slot->out = NULL;
+	slot->message = NULL;
+	atomic_store_explicit(&slot->deadline_ms, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->word, 0, memory_order_release);
+}
+
+void slots_close(struct slots *slots, int fd)
+{
+	slots_forget(slots, fd);
+	close(fd);
+}
+
+void owner_init(struct owner *owner, struct slots *slots)
+{
+	owner->id = slots_next_id(slots);
+	owner->slots = slots;
+	lock_init(&owner->lock);
+	owner->revoked = false;
+	atomic_init(&owner->wanted, false);
+}
+
+struct slot *owner_find(struct owner *owner, uint64_t tag)
+{
+	struct slot *slot = slots_at(owner->slots, (int)(tag & UINT32_MAX));
+	uint64_t word = (tag & ~(uint64_t)UINT32_MAX) | owner->id;
+
+	return atomic_load_explicit(&slot->word, memory_order_acquire) == word ? slot : NULL;
+}
+
+enum { TRIES = 64 };
+
+bool owner_try(struct owner *owner)
+{
+	atomic_store_explicit(&owner->wanted, true, memory_order_relaxed);
+	for (int i = 0; i < TRIES; i++) {
+		if (lock_try(&owner->lock)) {
+			atomic_store_explicit(&owner->wanted, false, memory_order_relaxed);
+			return true;
+		}
+		sched_yield();
+	}
+	return false;
+}
+
+void owner_yield(struct owner *owner)
+{
+	if (!atomic_load_explicit(&owner->wanted, memory_order_relaxed))
+		return;
+	lock_release(&owner->lock);
+	sched_yield();
+	lock_acquire(&owner->lock);
+}

@@ -1,0 +1,34 @@
+/*
+ * transfer.h - bytes between a connection's slot and its socket.
+ *
+ * The common case copies nothing that it need not: a request is received into the service's read buffer and lent to the
+ * slot from there, replies gather in the service's batch and leave in one send. Only what is left over when a turn ends
+ * becomes the slot's own memory.
+ *
+ * Thread: the owner's, under its lock; transfer_own_*() also who takes the slot, under that lock.
+ */
+#ifndef RMSD_HTTP_TRANSFER_H
+#define RMSD_HTTP_TRANSFER_H
+
+#include <stdbool.h>
+#include "http/service.h"
+
+enum transfer {
+	TRANSFER_DONE,    /* received: at least a byte; sent: everything */
+	TRANSFER_BLOCKED, /* nothing there; or the kernel has not taken all, and the rest is the slot's own */
+	TRANSFER_EOF,     /* received: the client has closed its side */
+	TRANSFER_BROKEN,  /* reset, or out of memory: close it */
+};
+
+/* Appends what one recv gives to the slot's input. */
+enum transfer transfer_receive(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+/* Sends the slot's own output, then the batch; empties the batch. Counts the replies that are through. */
+enum transfer transfer_send(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+/* Receives and throws away. DONE: there may be more. */
+enum transfer transfer_discard(struct service *service, int fd) REQUIRES(service->owner.lock);
+
+/* Input and output that the slot borrows become its own; input that is used up is freed. false: out of memory. */
+bool transfer_own_input(struct slot *slot);
+bool transfer_own_output(struct slot *slot);
+
+#endif
