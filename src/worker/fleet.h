@@ -1,0 +1,120 @@
+/*
+ * fleet.h - the workers: start all, kill, revive; who is up, how many connections each has.
+ *
+ * A worker is a name, app1 to appN, with one incarnation after another. What others may read of it at any time is in
+ * atomics that the control thread alone writes; verbs come as orders, by mail.
+ *
+ * Thread: the control thread, except fleet_post(), fleet_worker(), fleet_size(), worker_*() and the atomics.
+ */
+#ifndef RMSD_WORKER_FLEET_H
+#define RMSD_WORKER_FLEET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+#include "base/list.h"
+#include "base/mailbox.h"
+#include "http/slots.h"
+#include "metrics/metrics.h"
+#include "worker/incarnation.h"
+
+struct fleet;
+
+struct worker {
+	/* Constant. */
+	struct fleet *fleet;
+	unsigned index, weight;
+	unsigned port; /* its own; 0: none */
+	char name[VALUE_NAME_MAX + 8];
+	struct metrics_shard *control; /* the control thread writes it */
+
+	/* Control thread writes, any reads. */
+	_Atomic int state;         /* enum metrics_state */
+	_Atomic uint64_t since_ms; /* of the state, Unix time */
+	_Atomic uint64_t restarts; /* thread starts after the first */
+
+	/* Control thread. */
+	struct incarnation *now; /* NULL: down. The old one may still be ending */
+	struct list waiting;     /* orders that end when it has started */
+};
+
+enum fleet_verb { FLEET_KILL, FLEET_REVIVE, FLEET_SHUTDOWN };
+
+/* A verb on its way to the control thread and back. Embedded by who posts it, who owns it again from done() on. */
+struct fleet_order {
+	struct mail mail;
+	enum fleet_verb verb;
+	unsigned worker;
+	bool force;
+	void (*done)(struct fleet_order *order); /* on the control thread */
+
+	/* The answer: error is "" when ok. */
+	int status; /* HTTP's */
+	char error[128];
+	bool changed;
+	int state;
+	unsigned rehomed;
+	uint64_t begun_ns, duration_ns;
+	uint64_t generation;
+
+	struct list_node node;
+	struct incarnation *victim; /* whose slots are still to be taken */
+};
+
+/* What the layers above do for the fleet, on the control thread. */
+struct fleet_hooks {
+	void *arg;
+	/* The worker for the connection fd; NULL: none is up. */
+	struct worker *(*pick)(void *arg, int fd);
+	void (*state_changed)(void *arg, struct worker *worker);
+	/* Answers a connection that no worker will take, and closes it. */
+	void (*refuse)(void *arg, int fd);
+	void (*shutdown)(void *arg);
+};
+
+struct fleet_setup {
+	const struct conf *conf;
+	struct slots *slots;
+	int limit; /* of descriptors */
+	struct metrics *metrics;
+	const struct rms_app *app;
+	const struct router *routers[ROLES];
+	struct fleet_hooks hooks;
+};
+
+/* Names and shards; no thread yet. 0 or a negative UV_ code. */
+int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet **out);
+/* Closes its handles on the loop; every incarnation has ended. */
+void fleet_close(struct fleet *fleet);
+void fleet_destroy(struct fleet *fleet); /* accepts NULL; after fleet_close() and a turn of the loop */
+/* Starts all workers. 0, or a negative UV_ code and some may run. */
+int fleet_start(struct fleet *fleet);
+/* Any thread. Takes order until order->done(). UV_ECANCELED: the fleet is being taken down. */
+int fleet_post(struct fleet *fleet, struct fleet_order *order);
+unsigned fleet_size(const struct fleet *fleet);
+struct worker *fleet_worker(struct fleet *fleet, unsigned index);
+/* Any thread. The number of changes so far. */
+uint64_t fleet_generation(const struct fleet *fleet);
+
+static inline enum metrics_state worker_state(const struct worker *worker)
+{
+	return (enum metrics_state)atomic_load_explicit(&worker->state, memory_order_acquire);
+}
+
+/* Connections that worker, which is up, has now. */
+int64_t worker_load(const struct worker *worker);
+
+/* A connection just accepted, its slot open: hands it to worker, or closes it if that cannot be. */
+void fleet_give(struct fleet *fleet, struct worker *worker, int fd);
+/* Services that the sweep of deadlines looks after besides the workers': the admin thread's. */
+void fleet_watch(struct fleet *fleet, struct service *service);
+/* Lets connections go as they become idle; then, in fleet_stop(), ends every incarnation. */
+void fleet_close_idle(struct fleet *fleet);
+/* Connections of all workers. */
+int64_t fleet_connections(const struct fleet *fleet);
+/* Takes everything down; cut is the number of requests that had no answer yet. Ends by itself: see fleet_running(). */
+void fleet_stop(struct fleet *fleet, unsigned *cut);
+/* Incarnations whose thread has not ended. */
+unsigned fleet_running(const struct fleet *fleet);
+
+#endif

@@ -1,0 +1,399 @@
+/* mover.c - taking, giving, waiting for a worker, and a fair share for one that is back. */
+#include "worker/mover.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "http/conn.h"
+
+enum {
+	LEVEL_TICK_MS = 2,
+	LEVEL_TICKS = 1000,  /* then whoever still has too many keeps them */
+	LEVEL_AT_ONCE = 512, /* connections a tick: about a millisecond of the giver's lock */
+};
+
+struct mover {
+	struct fleet *fleet;
+	struct fleet_hooks hooks;
+	struct slots *slots;
+	struct owner waiting;      /* holds connections while no worker is up: a set that nobody polls */
+	uv_timer_t tick;           /* active while a worker gets its share */
+	unsigned ticks_left;
+	struct worker *newcomer;
+	bool hashed;               /* balance: ip_hash */
+	uv_async_t released_async;
+	struct lock released_lock; /* guards the next two */
+	int *released;             /* fds in nobody's hands; room for all there can be */
+	unsigned n_released;
+};
+
+static struct metrics_shard *control_of(struct worker *worker)
+{
+	return worker->control;
+}
+
+bool mover_give(struct mover *mover, struct worker *worker, int fd, bool now)
+{
+	struct service *service = incarnation_service(worker->now);
+	int err;
+
+	service->given++;
+	metrics_add(control_of(worker), METRIC_connections, 1);
+	err = slots_give(mover->slots, &service->owner, fd, now);
+	if (err == 0)
+		return true;
+	service->given--;
+	metrics_sub(control_of(worker), METRIC_connections, 1);
+	metrics_add(control_of(worker), METRIC_connections_closed + CLOSED_ERROR, 1);
+	log_error("a connection could not be given to a worker", "worker=%s error=%s", worker->name, uv_err_name(err));
+	slots_close(mover->slots, fd);
+	return false;
+}
+
+/* Finds a new owner for a slot in our hands. */
+static void rehome(struct mover *mover, int fd, bool now, unsigned reason)
+{
+	struct worker *worker = mover->hooks.pick(mover->hooks.arg, fd);
+
+	if (worker) {
+		if (mover_give(mover, worker, fd, now))
+			metrics_add(control_of(worker), METRIC_connections_rehomed + reason, 1);
+	} else if (slots_give(mover->slots, &mover->waiting, fd, now) < 0) {
+		slots_close(mover->slots, fd);
+	}
+}
+
+/* from's slot into our hands, made whole. now: as conn_detach(). 0; UV_ENOMEM: it is in our hands, to be closed. */
+static int take(struct worker *from, struct service *service, struct slot *slot, bool *now)
+	REQUIRES(service->owner.lock)
+{
+	bool running = slot->request != NULL;
+	int err = conn_detach(service, slot, now);
+
+	slots_take(&service->owner, slot);
+	service->given--;
+	metrics_sub(control_of(from), METRIC_connections, 1);
+	if (running)
+		metrics_sub(control_of(from), METRIC_in_flight, 1);
+	return err;
+}
+
+static void close_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
+{
+	metrics_add(control_of(from), METRIC_connections_closed + reason, 1);
+	slots_close(mover->slots, fd);
+}
+
+bool mover_take_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned reason,
+	unsigned *moved)
+{
+	struct service *service = incarnation_service(incarnation);
+
+	if (!owner_try(&service->owner))
+		return false;
+	service->owner.revoked = true;
+	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
+		struct slot *slot = slots_at(mover->slots, fd);
+		bool now = false;
+		int err;
+
+		if (slot_owner(slot) != service->owner.id)
+			continue;
+		err = take(from, service, slot, &now);
+		if (err < 0) {
+			close_taken(mover, from, fd, CLOSED_ERROR);
+		} else if (slot->role == ROLE_WORKER) {
+			close_taken(mover, from, fd, CLOSED_WORKER);
+		} else {
+			rehome(mover, fd, now, reason);
+			++*moved;
+		}
+	}
+	lock_release(&service->owner.lock);
+	return true;
+}
+
+bool mover_close_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned *cut)
+{
+	struct service *service = incarnation_service(incarnation);
+
+	if (!owner_try(&service->owner))
+		return false;
+	service->owner.revoked = true;
+	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
+		struct slot *slot = slots_at(mover->slots, fd);
+		bool now;
+
+		if (slot_owner(slot) != service->owner.id)
+			continue;
+		if (slot->request || slot->in_len || slot->out_len)
+			++*cut;
+		(void)take(from, service, slot, &now);
+		close_taken(mover, from, fd, CLOSED_SHUTDOWN);
+	}
+	lock_release(&service->owner.lock);
+	return true;
+}
+
+/* Whether slot may be taken from a worker that goes on: it is at rest and not about to close. */
+static bool is_free(const struct slot *slot)
+{
+	return slot->role == ROLE_PUBLIC && !slot->request && !slot->close_after &&
+	       slot->state != CONN_CLOSING;
+}
+
+/*
+ * Moves up to n connections away from a live worker; what is busy it lets go itself, at its next request boundary.
+ * Returns how many were found, or n if the lock was busy.
+ */
+static unsigned shed(struct mover *mover, struct worker *from, unsigned n)
+{
+	struct service *service = incarnation_service(from->now);
+	int fds[LEVEL_AT_ONCE];
+	bool nows[LEVEL_AT_ONCE];
+	unsigned found = 0;
+	unsigned most = n < LEVEL_AT_ONCE ? n : LEVEL_AT_ONCE;
+
+	if (!owner_try(&service->owner))
+		return n;
+	for (int fd = 0; fd < slots_end(mover->slots) && found < most; fd++) {
+		struct slot *slot = slots_at(mover->slots, fd);
+
+		if (slot_owner(slot) != service->owner.id || !is_free(slot))
+			continue;
+		if (mover->hashed && mover->hooks.pick(mover->hooks.arg, fd) != mover->newcomer)
+			continue;
+		if (take(from, service, slot, &nows[found]) < 0)
+			close_taken(mover, from, fd, CLOSED_ERROR);
+		else
+			fds[found++] = fd;
+	}
+	lock_release(&service->owner.lock);
+	for (unsigned i = 0; i < found; i++)
+		rehome(mover, fds[i], nows[i], REHOMED_REBALANCE);
+	if (!mover->hashed)
+		atomic_store_explicit(&service->release_wanted, found < most ? n - found : 0, memory_order_relaxed);
+	return found;
+}
+
+static void each_up(struct mover *mover, void (*visit)(struct mover *mover, struct worker *worker))
+{
+	for (unsigned i = 0; i < fleet_size(mover->fleet); i++) {
+		struct worker *worker = fleet_worker(mover->fleet, i);
+
+		if (worker_state(worker) == STATE_UP)
+			visit(mover, worker);
+	}
+}
+
+static void stop_release(struct mover *mover, struct worker *worker)
+{
+	(void)mover;
+	atomic_store_explicit(&incarnation_service(worker->now)->release_wanted, 0, memory_order_relaxed);
+}
+
+static void end_levelling(struct mover *mover)
+{
+	uv_timer_stop(&mover->tick);
+	mover->newcomer = NULL;
+	each_up(mover, stop_release);
+}
+
+/*
+ * Takes from each worker what it has above its share by weight, as long as the newcomer has less than its own. False:
+ * nobody has too many.
+ */
+static bool take_surplus(struct mover *mover)
+{
+	struct worker *newcomer = mover->newcomer;
+	int64_t total = 0, weights = 0, missing;
+	bool left = false;
+
+	for (unsigned i = 0; i < fleet_size(mover->fleet); i++) {
+		struct worker *worker = fleet_worker(mover->fleet, i);
+
+		if (worker_state(worker) != STATE_UP)
+			continue;
+		total += worker_load(worker);
+		weights += worker->weight;
+	}
+	missing = total * newcomer->weight / weights - worker_load(newcomer);
+	for (unsigned i = 0; i < fleet_size(mover->fleet) && missing > 0; i++) {
+		struct worker *worker = fleet_worker(mover->fleet, i);
+		int64_t share, surplus;
+
+		if (worker == newcomer || worker_state(worker) != STATE_UP)
+			continue;
+		share = (total * worker->weight + weights - 1) / weights;
+		surplus = worker_load(worker) - share;
+		if (surplus > missing)
+			surplus = missing;
+		if (surplus <= 0) {
+			stop_release(mover, worker);
+			continue;
+		}
+		missing -= surplus;
+		left = true;
+		shed(mover, worker, (unsigned)surplus);
+	}
+	return left;
+}
+
+/* With ip_hash the share is what the hash says: moves those that it gives to the newcomer. */
+static bool take_hashed(struct mover *mover)
+{
+	bool left = false;
+
+	for (unsigned i = 0; i < fleet_size(mover->fleet); i++) {
+		struct worker *worker = fleet_worker(mover->fleet, i);
+
+		if (worker != mover->newcomer && worker_state(worker) == STATE_UP)
+			left |= shed(mover, worker, LEVEL_AT_ONCE) > 0;
+	}
+	return left;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct mover *mover = timer->data;
+	bool left = false;
+
+	if (mover->ticks_left-- && worker_state(mover->newcomer) == STATE_UP)
+		left = mover->hashed ? take_hashed(mover) : take_surplus(mover);
+	if (!left)
+		end_levelling(mover);
+}
+
+static void give_waiting(struct mover *mover)
+{
+	struct owner *waiting = &mover->waiting;
+
+	lock_acquire(&waiting->lock);
+	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
+		struct slot *slot = slots_at(mover->slots, fd);
+		bool now;
+
+		if (slot_owner(slot) != waiting->id)
+			continue;
+		now = slot->in_len || slot->out_len || slot->eof;
+		slots_take(waiting, slot);
+		rehome(mover, fd, now, REHOMED_KILL);
+	}
+	lock_release(&waiting->lock);
+}
+
+void mover_welcome(struct mover *mover, struct worker *worker)
+{
+	give_waiting(mover);
+	mover->newcomer = worker;
+	mover->ticks_left = LEVEL_TICKS;
+	uv_timer_start(&mover->tick, on_tick, 0, LEVEL_TICK_MS);
+}
+
+void mover_release(struct mover *mover, int fd)
+{
+	lock_acquire(&mover->released_lock);
+	mover->released[mover->n_released++] = fd;
+	lock_release(&mover->released_lock);
+	uv_async_send(&mover->released_async);
+}
+
+static void on_released(uv_async_t *async)
+{
+	struct mover *mover = async->data;
+
+	for (;;) {
+		struct slot *slot;
+		int fd = -1;
+
+		lock_acquire(&mover->released_lock);
+		if (mover->n_released)
+			fd = mover->released[--mover->n_released];
+		lock_release(&mover->released_lock);
+		if (fd < 0)
+			return;
+		slot = slots_at(mover->slots, fd);
+		rehome(mover, fd, slot->in_len || slot->out_len || slot->eof, REHOMED_REBALANCE);
+	}
+}
+
+/* A connection that nobody serves has run out of time. */
+static void expire_waiting(struct mover *mover, int fd)
+{
+	struct slot *slot = slots_at(mover->slots, fd);
+
+	lock_acquire(&mover->waiting.lock);
+	slots_take(&mover->waiting, slot);
+	lock_release(&mover->waiting.lock);
+	/* A 503 without a request would be taken for the answer to the next one. */
+	if (!slot->in_len) {
+		slots_close(mover->slots, fd);
+		return;
+	}
+	slots_forget(mover->slots, fd);
+	mover->hooks.refuse(mover->hooks.arg, fd);
+}
+
+bool mover_expire(struct mover *mover, struct slot *slot)
+{
+	if (slot_owner(slot) != mover->waiting.id)
+		return false;
+	expire_waiting(mover, slots_fd(mover->slots, slot));
+	return true;
+}
+
+int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, struct slots *slots, int limit,
+	bool hashed, uv_loop_t *loop, struct mover **out)
+{
+	struct mover *mover = calloc(1, sizeof(*mover));
+	int err = UV_ENOMEM;
+
+	if (!mover)
+		return err;
+	mover->released = malloc((size_t)limit * sizeof(*mover->released));
+	if (!mover->released)
+		goto free_mover;
+	mover->waiting.pollset.epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (mover->waiting.pollset.epfd < 0) {
+		err = UV_EMFILE;
+		goto free_released;
+	}
+	err = uv_async_init(loop, &mover->released_async, on_released);
+	if (err < 0)
+		goto close_waiting;
+	uv_timer_init(loop, &mover->tick);
+	mover->tick.data = mover->released_async.data = mover;
+	lock_init(&mover->released_lock);
+	owner_init(&mover->waiting, slots);
+	mover->fleet = fleet;
+	mover->hooks = *hooks;
+	mover->hashed = hashed;
+	mover->slots = slots;
+	*out = mover;
+	return 0;
+close_waiting:
+	pollset_finish(&mover->waiting.pollset);
+free_released:
+	free(mover->released);
+free_mover:
+	free(mover);
+	return err;
+}
+
+void mover_close(struct mover *mover)
+{
+	uv_close((uv_handle_t *)&mover->tick, NULL);
+	uv_close((uv_handle_t *)&mover->released_async, NULL);
+}
+
+void mover_destroy(struct mover *mover)
+{
+	if (!mover)
+		return;
+	pollset_finish(&mover->waiting.pollset);
+	lock_finish(&mover->released_lock);
+	lock_finish(&mover->waiting.lock);
+	free(mover->released);
+	free(mover);
+}
