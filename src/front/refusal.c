@@ -1,0 +1,88 @@
+/* refusal.c - say no, in full. */
+#include "front/refusal.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void drop(struct refusal *refusal, unsigned index)
+{
+	close(refusal->kept[index].fd);
+	refusal->n--;
+	memmove(&refusal->kept[index], &refusal->kept[index + 1], (refusal->n - index) * sizeof(refusal->kept[0]));
+}
+
+/* Throws away what has come. True: the client has closed. */
+static int is_over(int fd)
+{
+	char waste[4096];
+	ssize_t n;
+
+	do
+		n = recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
+	while (n == (ssize_t)sizeof(waste));
+	return n == 0;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct refusal *refusal = timer->data;
+	uint64_t now_ms = uv_hrtime() / 1000000;
+
+	for (unsigned i = refusal->n; i-- > 0;)
+		if (is_over(refusal->kept[i].fd) || refusal->kept[i].until_ms <= now_ms)
+			drop(refusal, i);
+	if (!refusal->n)
+		uv_timer_stop(timer);
+}
+
+void refusal_init(struct refusal *refusal, uv_loop_t *loop)
+{
+	uv_timer_init(loop, &refusal->timer);
+	refusal->timer.data = refusal;
+	refusal->n = 0;
+	reply_stamp_init(&refusal->stamp, NULL, "");
+}
+
+void refusal_close(struct refusal *refusal)
+{
+	while (refusal->n)
+		drop(refusal, refusal->n - 1);
+	uv_close((uv_handle_t *)&refusal->timer, NULL);
+}
+
+void refusal_send(struct refusal *refusal, int fd, const char *why)
+{
+	struct reply reply = {
+		.status = 503,
+		.type = "text/plain; charset=utf-8",
+		.fields = "Retry-After: 1\r\n",
+		.fields_len = sizeof("Retry-After: 1\r\n") - 1,
+		.body = why,
+		.body_len = strlen(why),
+	};
+
+	refusal_reply(refusal, fd, &reply);
+}
+
+void refusal_reply(struct refusal *refusal, int fd, const struct reply *reply)
+{
+	struct outbuf out = { 0 };
+
+	reply_stamp_update(&refusal->stamp);
+	reply_write(&out, reply, &refusal->stamp);
+	/* What has come is read first; the socket's buffer is empty, so the reply fits or the client is gone. */
+	if (is_over(fd) || out.failed || send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)out.len) {
+		close(fd);
+		goto done;
+	}
+	shutdown(fd, SHUT_WR);
+	if (refusal->n == REFUSAL_KEPT)
+		drop(refusal, 0);
+	refusal->kept[refusal->n].fd = fd;
+	refusal->kept[refusal->n++].until_ms = uv_hrtime() / 1000000 + REFUSAL_MS;
+	if (!uv_is_active((uv_handle_t *)&refusal->timer))
+		uv_timer_start(&refusal->timer, on_timer, REFUSAL_TICK_MS, REFUSAL_TICK_MS);
+done:
+	outbuf_finish(&out);
+}
