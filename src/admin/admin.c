@@ -1,0 +1,254 @@
+/* admin.c - the admin thread: its routes and the pages that only read. */
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include "admin/door.h"
+#include "base/log.h"
+#include "http/conn.h"
+#include "http/router.h"
+
+enum {
+	BEAT_LATE_MS = 2000,  /* then the control loop is not alive */
+	ROUTES_MAX = 16,
+};
+
+static struct admin *admin_of(struct rms_request *req)
+{
+	return (struct admin *)rms_request_data(req);
+}
+
+void door_reply_json(struct rms_request *req, int status, struct outbuf *out)
+{
+	if (out->failed)
+		rms_reply_text(req, 500, "out of memory\n");
+	else
+		rms_reply_bytes(req, status, "application/json", out->data, out->len);
+	outbuf_finish(out);
+}
+
+static void get_metrics(struct rms_request *req, void *state)
+{
+	struct outbuf out = { 0 };
+
+	(void)state;
+	metrics_write(admin_of(req)->set.metrics, METRICS_ALL, &out);
+	rms_reply_bytes(
+		req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
+	outbuf_finish(&out);
+}
+
+static void get_livez(struct rms_request *req, void *state)
+{
+	uint64_t beat = atomic_load_explicit(&admin_of(req)->beat_ms, memory_order_relaxed);
+
+	(void)state;
+	if (uv_hrtime() / 1000000 - beat < BEAT_LATE_MS)
+		rms_reply_text(req, 200, "ok\n");
+	else
+		rms_reply_text(req, 503, "the control loop does not turn\n");
+}
+
+static void get_readyz(struct rms_request *req, void *state)
+{
+	struct admin *admin = admin_of(req);
+	struct fleet *fleet = admin->set.fleet;
+	unsigned up = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < fleet_size(fleet); i++)
+		up += worker_state(fleet_worker(fleet, i)) == STATE_UP;
+	if (atomic_load_explicit(&admin->draining, memory_order_relaxed))
+		rms_reply_text(req, 503, "shutting down\n");
+	else if (!up)
+		rms_reply_text(req, 503, "no worker is up\n");
+	else
+		rms_reply_text(req, 200, "ok\n");
+}
+
+static void get_status(struct rms_request *req, void *state)
+{
+	struct outbuf out = { 0 };
+
+	(void)state;
+	door_write_status(admin_of(req), &out);
+	door_reply_json(req, 200, &out);
+}
+
+static void get_index(struct rms_request *req, void *state)
+{
+	(void)state;
+	rms_reply_text(req, 200,
+		"rmsd " RMSD_VERSION "\n"
+		"/metrics  what Prometheus scrapes\n"
+		"/livez    200 while rmsd is alive\n"
+		"/readyz   200 while it can answer requests\n"
+		"/status   workers, listeners, totals: JSON\n");
+}
+
+static const struct rms_route pages[] = {
+	{ .method = "GET", .path = "/", .handle = get_index },
+	{ .method = "GET", .path = "/metrics", .handle = get_metrics },
+	{ .method = "GET", .path = "/livez", .handle = get_livez },
+	{ .method = "GET", .path = "/readyz", .handle = get_readyz },
+	{ .method = "GET", .path = "/status", .handle = get_status },
+	{ 0 },
+};
+
+/* Adds routes whose data is admin. */
+static int add(struct router *router, const struct rms_route *routes, const struct admin *admin)
+{
+	struct rms_route own[ROUTES_MAX] = { 0 };
+
+	for (unsigned i = 0; routes[i].method; i++) {
+		own[i] = routes[i];
+		own[i].data = admin;
+	}
+	return router_add(router, own, true, NULL);
+}
+
+static int build_routers(struct admin *admin)
+{
+	struct router *read_only = router_create(false);
+	struct router *control = router_create(false);
+	int err = UV_ENOMEM;
+
+	admin->routers[ROLE_ADMIN] = read_only;
+	admin->routers[ROLE_CONTROL] = control;
+	if (!read_only || !control)
+		return err;
+	err = add(read_only, pages, admin);
+	if (!err)
+		err = add(control, pages, admin);
+	if (!err)
+		err = add(control, door_verbs, admin);
+	return err;
+}
+
+/* The app's state is the one struct admin. */
+static int start(void *state, struct uv_loop_s *loop, const char *worker)
+{
+	struct admin *admin = state;
+
+	(void)worker;
+	return mailbox_init(&admin->inbox, loop, door_answer_order, admin);
+}
+
+static void stop(void *state)
+{
+	struct admin *admin = state;
+
+	mailbox_close(&admin->inbox, NULL);
+}
+
+static const struct rms_app app = { .name = "admin", .start = start, .stop = stop };
+
+static void on_news(struct mail *mail, void *arg)
+{
+	struct admin *admin = arg;
+	struct incarnation_mail *news = list_entry(mail, struct incarnation_mail, mail);
+
+	if (news->news != INCARNATION_ENDED)
+		return;
+	incarnation_join(admin->incarnation);
+	incarnation_free(admin->incarnation);
+	admin->incarnation = NULL;
+	mailbox_close(&admin->news, NULL);
+	if (admin->closed)
+		admin->closed(admin->closed_arg);
+}
+
+int admin_create(const struct admin_setup *setup, uv_loop_t *loop, struct admin **out)
+{
+	struct admin *admin = calloc(1, sizeof(*admin));
+	struct incarnation_setup inc = {
+		.conf = setup->conf,
+		.slots = setup->slots,
+		.app = &app,
+		.name = "admin",
+		.owner = admin,
+	};
+	int err = UV_ENOMEM;
+
+	if (!admin)
+		return err;
+	admin->set = *setup;
+	admin->started_ms = uv_hrtime() / 1000000;
+	admin_beat(admin);
+	err = build_routers(admin);
+	if (err < 0)
+		goto destroy;
+	err = mailbox_init(&admin->news, loop, on_news, admin);
+	if (err < 0)
+		goto destroy;
+	memcpy(inc.routers, admin->routers, sizeof(inc.routers));
+	inc.control = &admin->news;
+	inc.state = admin;
+	err = incarnation_start(&inc, &admin->incarnation);
+	if (err < 0)
+		goto close_news;
+	fleet_watch(setup->fleet, incarnation_service(admin->incarnation));
+	*out = admin;
+	return 0;
+close_news:
+	mailbox_close(&admin->news, NULL);
+	uv_run(loop, UV_RUN_NOWAIT);
+destroy:
+	admin_destroy(admin);
+	return err;
+}
+
+void admin_give(struct admin *admin, int fd)
+{
+	struct service *service = incarnation_service(admin->incarnation);
+
+	if (slots_give(admin->set.slots, &service->owner, fd, false) < 0)
+		slots_close(admin->set.slots, fd);
+}
+
+void admin_beat(struct admin *admin)
+{
+	atomic_store_explicit(&admin->beat_ms, uv_hrtime() / 1000000, memory_order_relaxed);
+}
+
+void admin_drain(struct admin *admin)
+{
+	atomic_store_explicit(&admin->draining, true, memory_order_relaxed);
+}
+
+bool admin_is_quiet(const struct admin *admin)
+{
+	return !metrics_get(incarnation_shard(admin->incarnation), METRIC_in_flight);
+}
+
+void admin_close(struct admin *admin, void (*closed)(void *arg), void *arg)
+{
+	struct service *service = incarnation_service(admin->incarnation);
+	struct slots *slots = admin->set.slots;
+
+	admin->closed = closed;
+	admin->closed_arg = arg;
+	incarnation_ask_to_leave(admin->incarnation);
+	lock_acquire(&service->owner.lock);
+	service->owner.revoked = true;
+	for (int fd = 0; fd < slots_end(slots); fd++) {
+		struct slot *slot = slots_at(slots, fd);
+		bool now;
+
+		if (slot_owner(slot) != service->owner.id)
+			continue;
+		(void)conn_detach(service, slot, &now);
+		slots_take(&service->owner, slot);
+		slots_close(slots, fd);
+	}
+	lock_release(&service->owner.lock);
+	incarnation_wake(admin->incarnation);
+}
+
+void admin_destroy(struct admin *admin)
+{
+	if (!admin)
+		return;
+	router_destroy(admin->routers[ROLE_ADMIN]);
+	router_destroy(admin->routers[ROLE_CONTROL]);
+	free(admin);
+}
