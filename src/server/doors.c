@@ -1,0 +1,218 @@
+/* doors.c - binding, and what to say when it fails. */
+#include "server/doors.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libgen.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+/* "KEY ADDRESS: why: what to do" */
+static int fail(struct outbuf *error, int err, const char *key, const char *address, const char *advice)
+{
+	const char *why = err == UV_EADDRINUSE ? "address in use" : err == UV_EACCES ? "permission denied" : uv_strerror(err);
+
+	outbuf_printf(error, "%s%s%s: %s", key, *key ? " " : "", address, why);
+	if (advice)
+		outbuf_printf(error, "%s", advice);
+	return err;
+}
+
+static int open_public(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
+{
+	const struct value_addresses *listen = &setup->conf->listen;
+
+	doors->public = calloc(listen->n, sizeof(*doors->public));
+	if (!doors->public)
+		return UV_ENOMEM;
+	for (unsigned i = 0; i < listen->n; i++) {
+		const struct value_address *address = &listen->items[i];
+		int err = listener_bind(&doors->public[i], address, (int)setup->conf->backlog, 0666, setup->shard, setup->loop,
+			setup->on_public, setup->owner);
+
+		if (err < 0)
+			return fail(error, err, "", address->text,
+				err == UV_EACCES ? ": run as root, or -o listen=:8080"
+				: err == UV_EADDRINUSE ? ": is another server there? try -o listen=:8080"
+						       : NULL);
+		doors->n_public++;
+	}
+	return 0;
+}
+
+/* Where the workers' ports are: on the host of the first TCP address of listen, or on loopback if there is none. */
+static struct value_address own_address(const struct conf *conf, unsigned index)
+{
+	struct value_address address = { .sa_len = sizeof(struct sockaddr_in) };
+	struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	unsigned port = conf->worker_port == VALUE_PORT_AUTO ? 0 : (unsigned)conf->worker_port + index;
+
+	memcpy(&address.sa, &loopback, sizeof(loopback));
+	for (unsigned i = 0; i < conf->listen.n; i++)
+		if (conf->listen.items[i].sa.ss_family != AF_UNIX) {
+			address = conf->listen.items[i];
+			break;
+		}
+	/* sin_port and sin6_port stand in the same place. */
+	((struct sockaddr_in *)&address.sa)->sin_port = htons((uint16_t)port);
+	return address;
+}
+
+static int open_workers(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
+{
+	const struct conf *conf = setup->conf;
+	char text[32];
+
+	doors->n_workers = fleet_size(setup->fleet);
+	doors->workers = calloc(doors->n_workers, sizeof(*doors->workers));
+	if (!doors->workers)
+		return UV_ENOMEM;
+	for (unsigned i = 0; i < doors->n_workers; i++)
+		doors->workers[i].fd = -1;
+	if (!conf->worker_port)
+		return 0;
+	for (unsigned i = 0; i < doors->n_workers; i++) {
+		struct value_address address = own_address(conf, i);
+		struct listener *listener = &doors->workers[i];
+		int err = listener_bind(listener, &address, (int)conf->backlog, 0, setup->shard, setup->loop,
+			setup->on_worker, setup->owner);
+
+		if (err < 0) {
+			snprintf(text, sizeof(text), ":%u",
+				conf->worker_port > 0 ? (unsigned)conf->worker_port + i : 0);
+			return fail(error, err, "worker_port", text,
+				err == UV_EACCES ? ": run as root, or -o worker_port=5001"
+						 : ": try -o worker_port=auto, or 0 for none");
+		}
+		fleet_worker(setup->fleet, i)->port = listener->port;
+	}
+	return 0;
+}
+
+/* The control socket's directory, and only that. */
+static int make_directory(const char *path)
+{
+	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int err;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	if (mkdir(dirname(copy), 0755) < 0)
+		err = errno == EEXIST ? 0 : -errno;
+	else
+		err = chmod(copy, 0755) < 0 ? -errno : 0; /* whatever the umask */
+	return err;
+}
+
+static int open_control(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
+{
+	const char *path = setup->conf->control_socket;
+	struct value_address address = { .sa_len = sizeof(struct sockaddr_un) };
+	struct sockaddr_un *un = (struct sockaddr_un *)&address.sa;
+	int err = make_directory(path);
+
+	un->sun_family = AF_UNIX;
+	snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
+	if (!err)
+		err = listener_bind(&doors->control, &address, (int)setup->conf->backlog, 0600, setup->shard, setup->loop,
+			setup->on_control, setup->owner);
+	if (err < 0)
+		return fail(error, err, "control_socket", path,
+			err == UV_EADDRINUSE ? ": another rmsd answers there: stop it, or -o control_socket=/tmp/rmsd.sock"
+			: err == UV_EACCES   ? ": run as root, or -o control_socket=/tmp/rmsd.sock"
+			: err == UV_EEXIST   ? ": there is a file of that name that is no socket"
+					     : NULL);
+	return 0;
+}
+
+static int open_admin(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
+{
+	const struct value_address *address = &setup->conf->admin_listen;
+	int err = listener_bind(&doors->admin, address, (int)setup->conf->backlog, 0666, setup->shard, setup->loop,
+		setup->on_admin, setup->owner);
+
+	if (err < 0)
+		return fail(error, err, "admin_listen", address->text,
+			err == UV_EADDRINUSE ? " (a Prometheus here? try -o admin_listen=:9091)"
+			: err == UV_EACCES   ? ": run as root, or -o admin_listen=:9090"
+					     : NULL);
+	return 0;
+}
+
+static void add_status(struct doors *doors, const char *role, const char *worker, const char *address)
+{
+	doors->status[doors->n_status++] = (struct admin_listener){ role, worker, address };
+}
+
+static int write_status(struct doors *doors, struct fleet *fleet)
+{
+	doors->status = calloc(doors->n_public + doors->n_workers + 1, sizeof(*doors->status));
+	if (!doors->status)
+		return UV_ENOMEM;
+	for (unsigned i = 0; i < doors->n_public; i++)
+		add_status(doors, "public", NULL, doors->public[i].address);
+	for (unsigned i = 0; i < doors->n_workers; i++)
+		if (doors->workers[i].fd >= 0)
+			add_status(doors, "worker", fleet_worker(fleet, i)->name, doors->workers[i].address);
+	add_status(doors, "admin", NULL, doors->admin.address);
+	return 0;
+}
+
+int doors_open(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
+{
+	int err;
+
+	*doors = (struct doors){ .admin.fd = -1, .control.fd = -1 };
+	err = open_public(doors, setup, error);
+	if (!err)
+		err = open_workers(doors, setup, error);
+	if (!err)
+		err = open_admin(doors, setup, error);
+	if (!err)
+		err = open_control(doors, setup, error);
+	if (!err)
+		err = write_status(doors, setup->fleet);
+	if (err == UV_ENOMEM && !error->len)
+		outbuf_text(error, "out of memory");
+	return err;
+}
+
+int doors_start_admin(struct doors *doors)
+{
+	int err = listener_start(&doors->control);
+
+	return err < 0 ? err : listener_start(&doors->admin);
+}
+
+int doors_start_public(struct doors *doors)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < doors->n_public && !err; i++)
+		err = listener_start(&doors->public[i]);
+	return err;
+}
+
+void doors_close_public(struct doors *doors)
+{
+	for (unsigned i = 0; i < doors->n_public; i++)
+		listener_close(&doors->public[i]);
+	for (unsigned i = 0; i < doors->n_workers; i++)
+		listener_close(&doors->workers[i]);
+}
+
+void doors_close(struct doors *doors)
+{
+	doors_close_public(doors);
+	listener_close(&doors->admin);
+	listener_close(&doors->control);
+}
+
+void doors_finish(struct doors *doors)
+{
+	free(doors->public);
+	free(doors->workers);
+	free(doors->status);
+}

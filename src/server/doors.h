@@ -1,0 +1,49 @@
+/*
+ * doors.h - every address that rmsd listens on: opened before any thread starts, so that a port that cannot be had ends
+ * the program and nothing else.
+ *
+ * Thread: the control thread.
+ */
+#ifndef RMSD_SERVER_DOORS_H
+#define RMSD_SERVER_DOORS_H
+
+#include "admin/admin.h"
+#include "conf/conf.h"
+#include "front/listener.h"
+#include "worker/fleet.h"
+
+struct doors {
+	struct listener *public; /* conf->listen.n of them */
+	unsigned n_public;
+	struct listener *workers; /* one for each worker, by index; not bound if worker_port is 0 */
+	unsigned n_workers;
+	struct listener admin, control;
+	struct admin_listener *status; /* for /status */
+	unsigned n_status;
+};
+
+/* One callback for each kind; owner is the listeners' owner. */
+struct doors_setup {
+	const struct conf *conf;
+	struct fleet *fleet;
+	struct metrics_shard *shard;
+	uv_loop_t *loop;
+	void *owner;
+	listener_fn *on_public, *on_worker, *on_admin, *on_control;
+};
+
+/*
+ * Binds all. 0, or a negative UV_ code and error says which address it was, why, and what to do. Close it in any case,
+ * and after a turn of the loop, finish it.
+ */
+int doors_open(struct doors *doors, const struct doors_setup *setup, struct outbuf *error);
+/* Admin and control begin to accept. */
+int doors_start_admin(struct doors *doors);
+/* The public ones begin or end to accept. */
+int doors_start_public(struct doors *doors);
+/* Closes all but admin and control. */
+void doors_close_public(struct doors *doors);
+void doors_close(struct doors *doors);
+void doors_finish(struct doors *doors);
+
+#endif

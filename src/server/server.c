@@ -1,0 +1,549 @@
+/* server.c - start, run, stop. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "admin/admin.h"
+#include "base/log.h"
+#include "base/schedule.h"
+#include "front/dispatch.h"
+#include "front/refusal.h"
+#include "http/conn.h"
+#include "http/status.h"
+#include "server/doors.h"
+#include "server/routes.h"
+#include "worker/fleet.h"
+
+enum {
+	LIMIT_MAX = 1048576,  /* descriptors used, however many there may be */
+	RESERVE = 64,         /* for admin, control, the log, what libraries open */
+	RESERVE_WORKER = 8,   /* a loop and its set, twice while one ends and one starts; its listener */
+	STOP_TICK_MS = 5,
+	END_MS = 1000,        /* for threads to end, after which the process does not wait for them */
+};
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING, PHASE_ENDING, PHASE_CLOSED };
+
+struct server {
+	const struct conf *conf;
+	const struct rms_app *app;
+	uv_loop_t loop;
+	enum phase phase;
+	enum server_exit result;
+	int limit;            /* of descriptors */
+	int64_t max_connections;
+	struct slots *slots;
+	struct metrics *metrics;
+	struct metrics_shard *shard; /* the process's */
+	struct routes routes;
+	struct fleet *fleet;
+	struct admin *admin;
+	struct doors doors;
+	struct refusal refusal;
+	struct dispatch_candidate candidates[DISPATCH_MAX];
+	int signal_fd;
+	uv_poll_t signals;
+	uv_timer_t beat, stopping;
+	uint64_t deadline_ms; /* of the phase */
+	unsigned cut;
+};
+
+static uint64_t now_ms(void)
+{
+	return uv_hrtime() / 1000000;
+}
+
+/* ---- dispatch ---- */
+
+static struct worker *pick(struct server *server, uint64_t key)
+{
+	struct fleet *fleet = server->fleet;
+	unsigned n = fleet_size(fleet);
+	int index;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *worker = fleet_worker(fleet, i);
+
+		server->candidates[i].up = worker_state(worker) == STATE_UP;
+		server->candidates[i].load = worker_load(worker);
+	}
+	index = dispatch_pick(server->conf->balance, server->candidates, n, key);
+	return index < 0 ? NULL : fleet_worker(fleet, (unsigned)index);
+}
+
+/* For a connection that changes hands: its address is asked only if it matters. */
+static struct worker *on_pick(void *arg, int fd)
+{
+	struct server *server = arg;
+	struct sockaddr_storage peer = { 0 };
+	socklen_t len = sizeof(peer);
+	uint64_t key = 0;
+
+	if (server->conf->balance == BALANCE_IP_HASH && getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
+		key = dispatch_key((const struct sockaddr *)&peer);
+	return pick(server, key);
+}
+
+static void shed(struct server *server, int fd, unsigned reason, const char *why)
+{
+	metrics_add(server->shard, METRIC_shed + reason, 1);
+	refusal_send(&server->refusal, fd, why);
+}
+
+static void on_refuse(void *arg, int fd)
+{
+	shed(arg, fd, SHED_NO_WORKER, "Service Unavailable: no worker is up\n");
+}
+
+static void on_public(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	struct server *server = listener->owner;
+	struct worker *worker;
+
+	if (fleet_connections(server->fleet) >= server->max_connections) {
+		shed(server, fd, SHED_MAX_CONNECTIONS, "Service Unavailable: too many connections\n");
+		return;
+	}
+	worker = pick(server, dispatch_key(peer));
+	if (!worker) {
+		on_refuse(server, fd);
+		return;
+	}
+	conn_accepted(slots_open(server->slots, fd, ROLE_PUBLIC), server->conf);
+	fleet_give(server->fleet, worker, fd);
+}
+
+/* A worker's own port: the connection is pinned to it. */
+static void on_worker(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	struct server *server = listener->owner;
+	struct worker *worker = fleet_worker(server->fleet, (unsigned)(listener - server->doors.workers));
+
+	(void)peer;
+	if (worker_state(worker) != STATE_UP) {
+		close(fd);
+		return;
+	}
+	if (fleet_connections(server->fleet) >= server->max_connections) {
+		shed(server, fd, SHED_MAX_CONNECTIONS, "Service Unavailable: too many connections\n");
+		return;
+	}
+	conn_accepted(slots_open(server->slots, fd, ROLE_WORKER), server->conf);
+	fleet_give(server->fleet, worker, fd);
+}
+
+static void on_admin(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	struct server *server = listener->owner;
+
+	(void)peer;
+	conn_accepted(slots_open(server->slots, fd, ROLE_ADMIN), server->conf);
+	admin_give(server->admin, fd);
+}
+
+/* The socket's mode lets in root and our own user; this says so even if somebody changes the mode. */
+static void on_control(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	static const char denied[] = "{\"ok\":false,\"error\":\"permission denied: root and rmsd's own user may ask\"}\n";
+	struct server *server = listener->owner;
+	struct reply reply = {
+		.status = 403, .type = "application/json", .body = denied, .body_len = sizeof(denied) - 1
+	};
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+
+	(void)peer;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || (cred.uid != 0 && cred.uid != geteuid())) {
+		log_warn("the control socket was refused", "uid=%ld pid=%ld", (long)cred.uid, (long)cred.pid);
+		refusal_reply(&server->refusal, fd, &reply);
+		return;
+	}
+	conn_accepted(slots_open(server->slots, fd, ROLE_CONTROL), server->conf);
+	admin_give(server->admin, fd);
+}
+
+/* ---- down ---- */
+
+static void close_all(struct server *server)
+{
+	server->phase = PHASE_CLOSED;
+	doors_close(&server->doors);
+	refusal_close(&server->refusal);
+	uv_close((uv_handle_t *)&server->signals, NULL);
+	uv_close((uv_handle_t *)&server->beat, NULL);
+	uv_close((uv_handle_t *)&server->stopping, NULL);
+}
+
+static void on_admin_closed(void *arg)
+{
+	struct server *server = arg;
+
+	close_all(server);
+}
+
+/* A thread that is stuck can be neither ended nor waited for; what it uses must not go away under it. */
+static void end_without(struct server *server)
+{
+	log_warn("stopped with threads that did not end", "threads=%u", fleet_running(server->fleet));
+	log_stop();
+	_exit(server->result);
+}
+
+static void end(struct server *server)
+{
+	server->phase = PHASE_ENDING;
+	server->deadline_ms = now_ms() + END_MS;
+}
+
+static void on_stopping(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+	bool late = now_ms() >= server->deadline_ms;
+
+	if (server->phase == PHASE_DRAINING && (late || fleet_connections(server->fleet) <= 0))
+		end(server);
+	if (server->phase != PHASE_ENDING)
+		return;
+	fleet_stop(server->fleet, &server->cut);
+	if (fleet_running(server->fleet)) {
+		if (late)
+			end_without(server);
+		return;
+	}
+	if (!admin_is_quiet(server->admin) && !late)
+		return;
+	uv_timer_stop(timer);
+	log_info("rmsd has stopped", "requests_cut=%u", server->cut);
+	fleet_close(server->fleet);
+	admin_close(server->admin, on_admin_closed, server);
+}
+
+static void begin_stop(struct server *server)
+{
+	server->phase = PHASE_DRAINING;
+	server->deadline_ms = now_ms() + server->conf->shutdown_timeout;
+	log_info("rmsd is stopping", "connections=%lld", (long long)fleet_connections(server->fleet));
+	admin_drain(server->admin);
+	doors_close_public(&server->doors);
+	fleet_close_idle(server->fleet);
+	uv_timer_start(&server->stopping, on_stopping, 0, STOP_TICK_MS);
+}
+
+static void on_shutdown(void *arg)
+{
+	struct server *server = arg;
+
+	if (server->phase <= PHASE_RUNNING)
+		begin_stop(server);
+}
+
+static void on_signal(uv_poll_t *poll, int status, int events)
+{
+	struct server *server = poll->data;
+	struct signalfd_siginfo info;
+
+	(void)status;
+	(void)events;
+	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGHUP: log_info("a reload is not there yet: restart rmsd for a new configuration", ""); break;
+		case SIGUSR1: log_info("there is no log file to reopen", ""); break;
+		case SIGUSR2: log_info("an upgrade in place is not there yet", ""); break;
+		default:
+			if (server->phase <= PHASE_RUNNING)
+				begin_stop(server);
+			else if (server->phase == PHASE_DRAINING)
+				end(server);
+			break;
+		}
+	}
+}
+
+/* ---- up ---- */
+
+static void fail(struct server *server, const char *why)
+{
+	fprintf(stderr, "rmsd: %s\n", why);
+	server->result = SERVER_NOT_STARTED;
+}
+
+/* Every worker has said whether it starts. */
+static void serve(struct server *server)
+{
+	int err;
+
+	if (!pick(server, 0)) {
+		fail(server, "no worker could start");
+		begin_stop(server);
+		return;
+	}
+	err = doors_start_public(&server->doors);
+	if (err < 0) {
+		fail(server, uv_strerror(err));
+		begin_stop(server);
+		return;
+	}
+	server->phase = PHASE_RUNNING;
+	for (unsigned i = 0; i < server->doors.n_status; i++)
+		log_info("listening", "role=%s address=%s", server->doors.status[i].role, server->doors.status[i].address);
+	log_info("rmsd is up", "version=%s workers=%u max_connections=%lld descriptors=%d control_socket=%s", RMSD_VERSION,
+		fleet_size(server->fleet), (long long)server->max_connections, server->limit,
+		server->conf->control_socket);
+}
+
+static void on_state(void *arg, struct worker *worker)
+{
+	struct server *server = arg;
+	struct listener *own = &server->doors.workers[worker->index];
+	bool waiting = false;
+
+	if (own->fd >= 0) {
+		if (worker_state(worker) == STATE_UP) {
+			int err = listener_start(own);
+
+			if (err < 0)
+				log_error("a worker's own port does not listen", "worker=%s error=%s", worker->name,
+					uv_err_name(err));
+		} else {
+			listener_stop(own);
+		}
+	}
+	if (server->phase != PHASE_STARTING)
+		return;
+	for (unsigned i = 0; i < fleet_size(server->fleet); i++) {
+		enum metrics_state state = worker_state(fleet_worker(server->fleet, i));
+
+		waiting |= state != STATE_UP && state != STATE_FAILED;
+	}
+	if (!waiting)
+		serve(server);
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+
+	if (server->admin)
+		admin_beat(server->admin);
+}
+
+/* All but those that tell of a fault in the program itself; for every thread that is started from here on. */
+static int take_signals(struct server *server)
+{
+	sigset_t set;
+	int err;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	sigdelset(&set, SIGFPE);
+	sigdelset(&set, SIGILL);
+	sigdelset(&set, SIGABRT);
+	sigdelset(&set, SIGTRAP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	server->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (server->signal_fd < 0)
+		return -errno;
+	err = uv_poll_init(&server->loop, &server->signals, server->signal_fd);
+	if (err < 0) {
+		close(server->signal_fd);
+		return err;
+	}
+	server->signals.data = server;
+	return uv_poll_start(&server->signals, UV_READABLE, on_signal);
+}
+
+static void raise_limit(struct server *server)
+{
+	const struct conf *conf = server->conf;
+	struct rlimit limit = { 0 };
+	int reserve = RESERVE + RESERVE_WORKER * (int)conf->workers + (int)conf->listen.n;
+	int most;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	server->limit = limit.rlim_cur < LIMIT_MAX ? (int)limit.rlim_cur : LIMIT_MAX;
+	/* A tiny limit is for a test, or a mistake: half of it then. */
+	most = server->limit > 2 * reserve ? server->limit - reserve : server->limit / 2;
+	server->max_connections = conf->max_connections && (int)conf->max_connections < most ? (int)conf->max_connections : most;
+}
+
+static int build_fleet(struct server *server)
+{
+	struct fleet_setup setup = {
+		.conf = server->conf,
+		.slots = server->slots,
+		.limit = server->limit,
+		.metrics = server->metrics,
+		.app = server->app,
+		.hooks = { server, on_pick, on_state, on_refuse, on_shutdown },
+	};
+	int err;
+
+	memcpy(setup.routers, server->routes.routers, sizeof(setup.routers));
+	err = fleet_create(&setup, &server->loop, &server->fleet);
+	if (err < 0)
+		return err;
+	for (unsigned i = 0; i < fleet_size(server->fleet); i++)
+		server->candidates[i].weight = fleet_worker(server->fleet, i)->weight;
+	return 0;
+}
+
+static int open_doors(struct server *server, struct outbuf *error)
+{
+	struct doors_setup setup = {
+		.conf = server->conf,
+		.fleet = server->fleet,
+		.shard = server->shard,
+		.loop = &server->loop,
+		.owner = server,
+		.on_public = on_public,
+		.on_worker = on_worker,
+		.on_admin = on_admin,
+		.on_control = on_control,
+	};
+
+	return doors_open(&server->doors, &setup, error);
+}
+
+static int start_admin(struct server *server)
+{
+	struct admin_setup setup = {
+		.conf = server->conf,
+		.slots = server->slots,
+		.metrics = server->metrics,
+		.fleet = server->fleet,
+		.listeners = server->doors.status,
+		.n_listeners = server->doors.n_status,
+	};
+	int err = admin_create(&setup, &server->loop, &server->admin);
+
+	return err < 0 ? err : doors_start_admin(&server->doors);
+}
+
+static int build_metrics(struct server *server)
+{
+	unsigned n = server->conf->workers;
+	char names[DISPATCH_MAX][VALUE_NAME_MAX + 8];
+	const char *list[DISPATCH_MAX];
+
+	for (unsigned i = 0; i < n; i++) {
+		conf_worker_name(server->conf, i, names[i], sizeof(names[i]));
+		list[i] = names[i];
+	}
+	server->metrics = metrics_create(list, n, status_sent());
+	if (!server->metrics)
+		return UV_ENOMEM;
+	server->shard = metrics_process_shard(server->metrics);
+	return 0;
+}
+
+/* Everything up to the first thread of a worker. */
+static int build(struct server *server, struct outbuf *error)
+{
+	int err;
+
+	raise_limit(server);
+	server->slots = slots_create(server->limit);
+	if (!server->slots)
+		return UV_ENOMEM;
+	err = build_metrics(server);
+	if (!err)
+		err = routes_build(&server->routes, server->app, server->conf, server->metrics, error);
+	if (!err)
+		err = build_fleet(server);
+	if (!err)
+		err = open_doors(server, error);
+	return err;
+}
+
+/* Takes down what build() left: no thread runs. */
+static void unbuild(struct server *server)
+{
+	if (server->fleet)
+		fleet_close(server->fleet);
+	close_all(server);
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+static void finish(struct server *server)
+{
+	admin_destroy(server->admin);
+	fleet_destroy(server->fleet);
+	doors_finish(&server->doors);
+	routes_finish(&server->routes);
+	metrics_destroy(server->metrics);
+	slots_destroy(server->slots);
+	close(server->signal_fd);
+	uv_loop_close(&server->loop);
+}
+
+enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	struct outbuf error = { 0 };
+	enum server_exit result;
+	int err = UV_ENOMEM;
+
+	if (!server || uv_loop_init(&server->loop) < 0) {
+		fprintf(stderr, "rmsd: out of memory\n");
+		free(server);
+		return SERVER_NOT_STARTED;
+	}
+	server->conf = conf;
+	server->app = app;
+	server->doors.admin.fd = server->doors.control.fd = -1;
+	uv_timer_init(&server->loop, &server->beat);
+	uv_timer_init(&server->loop, &server->stopping);
+	server->beat.data = server->stopping.data = server;
+	refusal_init(&server->refusal, &server->loop);
+	err = take_signals(server);
+	if (!err)
+		err = build(server, &error);
+	if (err < 0) {
+		outbuf_append(&error, "", 1);
+		fail(server, error.len > 1 && !error.failed ? error.data : uv_strerror(err));
+		unbuild(server);
+		goto done;
+	}
+	err = log_start((enum log_level)conf->log_level, (enum log_format)conf->log_format);
+	if (!err)
+		err = start_admin(server);
+	if (!err)
+		err = fleet_start(server->fleet);
+	if (err < 0) {
+		fail(server, uv_strerror(err));
+		log_stop();
+		_exit(server->result);
+	}
+	schedule_batch();
+	uv_timer_start(&server->beat, on_beat, ADMIN_BEAT_MS, ADMIN_BEAT_MS);
+	if (geteuid() == 0)
+		log_warn("rmsd runs as root", "");
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+	log_stop();
+done:
+	result = server->result;
+	finish(server);
+	outbuf_finish(&error);
+	free(server);
+	return result;
+}
