@@ -1,0 +1,206 @@
+/* app.c - the app that system tests run: handlers that echo, wait, block, and answer at length. */
+#include <rms/rms.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+struct pending;
+
+/* One per worker. */
+struct testapp {
+	unsigned long counted;
+	struct pending *pending; /* every deferred reply whose timer runs */
+};
+
+/* A reply that a timer will give. Owned by the loop from start to its close callback. */
+struct pending {
+	uv_timer_t timer; /* first: a handle is cast back to it */
+	struct rms_request *req;
+	struct testapp *app;
+	struct pending *next, **link;
+};
+
+/* Over all workers and their incarnations: tells a request that ran twice from two requests. */
+static _Atomic unsigned long total_counted;
+
+static unsigned long number(const struct rms_request *req, const char *param)
+{
+	return strtoul(rms_request_param(req, param), NULL, 10);
+}
+
+static void get_root(struct rms_request *req, void *state)
+{
+	(void)state;
+	rms_reply_text(req, 200, "testapp\n");
+}
+
+static void get_echo(struct rms_request *req, void *state)
+{
+	(void)state;
+	rms_reply_text(req, 200, rms_request_param(req, "n"));
+}
+
+static void post_echo(struct rms_request *req, void *state)
+{
+	size_t len;
+	const char *body = rms_request_body(req, &len);
+
+	(void)state;
+	rms_reply_bytes(req, 200, "application/octet-stream", body, len);
+}
+
+static void free_pending(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void end_pending(struct pending *pending)
+{
+	*pending->link = pending->next;
+	if (pending->next)
+		pending->next->link = pending->link;
+	uv_close((uv_handle_t *)&pending->timer, free_pending);
+}
+
+static void on_due(uv_timer_t *timer)
+{
+	struct pending *pending = (struct pending *)timer;
+
+	rms_reply_textf(pending->req, 200, "slept on %s\n", rms_request_worker(pending->req));
+	end_pending(pending);
+}
+
+static void defer(struct rms_request *req, void *state)
+{
+	struct testapp *app = state;
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending || uv_timer_init(rms_request_loop(req), &pending->timer) < 0) {
+		free(pending);
+		rms_reply_text(req, 500, "out of memory\n");
+		return;
+	}
+	pending->req = req;
+	pending->app = app;
+	pending->link = &app->pending;
+	pending->next = app->pending;
+	if (pending->next)
+		pending->next->link = &pending->next;
+	app->pending = pending;
+	uv_timer_start(&pending->timer, on_due, number(req, "ms"), 0);
+}
+
+/* Holds the worker's thread, as a handler that computes or makes a blocking call does. */
+static void block(struct rms_request *req, void *state)
+{
+	unsigned long ms = number(req, "ms");
+	uint64_t until = uv_hrtime() + ms * 1000000;
+
+	(void)state;
+	while (uv_hrtime() < until)
+		usleep(500);
+	rms_reply_textf(req, 200, "was busy on %s\n", rms_request_worker(req));
+}
+
+static void post_count(struct rms_request *req, void *state)
+{
+	struct testapp *app = state;
+
+	app->counted++;
+	atomic_fetch_add(&total_counted, 1);
+	rms_reply_textf(req, 200, "%lu\n", app->counted);
+}
+
+static void get_count(struct rms_request *req, void *state)
+{
+	const struct testapp *app = state;
+
+	rms_reply_textf(req, 200, "%lu\n", app->counted);
+}
+
+static void get_total(struct rms_request *req, void *state)
+{
+	(void)state;
+	rms_reply_textf(req, 200, "%lu\n", atomic_load(&total_counted));
+}
+
+static void get_big(struct rms_request *req, void *state)
+{
+	size_t len = number(req, "kb") * 1024;
+	char *bytes = malloc(len + 1);
+
+	(void)state;
+	if (!bytes) {
+		rms_reply_text(req, 500, "out of memory\n");
+		return;
+	}
+	memset(bytes, 'b', len);
+	rms_reply_bytes(req, 200, "application/octet-stream", bytes, len);
+	free(bytes);
+}
+
+static void get_never(struct rms_request *req, void *state)
+{
+	(void)req;
+	(void)state;
+}
+
+static void get_worker(struct rms_request *req, void *state)
+{
+	(void)state;
+	rms_reply_text(req, 200, rms_request_worker(req));
+}
+
+/* What reached the handler, a line each. */
+static void get_asked(struct rms_request *req, void *state)
+{
+	const char *field = rms_request_header(req, "x-test");
+
+	(void)state;
+	rms_reply_header(req, "X-Answer", "given");
+	rms_reply_textf(req, 200, "%s\n%s\n%s\n%s\n", rms_request_method(req), rms_request_path(req),
+		rms_request_query(req), field ? field : "(none)");
+}
+
+static void stop(void *state)
+{
+	struct testapp *app = state;
+
+	while (app->pending)
+		end_pending(app->pending);
+}
+
+static const struct rms_route routes[] = {
+	{ "GET", "/", get_root, NULL },
+	{ "GET", "/echo/:n", get_echo, NULL },
+	{ "POST", "/echo", post_echo, NULL },
+	{ "GET", "/slow/:ms", defer, NULL },
+	{ "POST", "/slow/:ms", defer, NULL },
+	{ "GET", "/busy/:ms", block, NULL },
+	{ "POST", "/busy/:ms", block, NULL },
+	{ "POST", "/count", post_count, NULL },
+	{ "GET", "/count", get_count, NULL },
+	{ "GET", "/total", get_total, NULL },
+	{ "GET", "/big/:kb", get_big, NULL },
+	{ "GET", "/never", get_never, NULL },
+	{ "GET", "/worker", get_worker, NULL },
+	{ "GET", "/asked", get_asked, NULL },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static const struct rms_app app = {
+	.name = "testapp",
+	.state_size = sizeof(struct testapp),
+	.routes = routes,
+	.stop = stop,
+};
+
+int main(int argc, char **argv)
+{
+	return rms_main(argc, argv, &app);
+}

@@ -1,0 +1,82 @@
+/* test_histogram.c - metrics/histogram. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "metrics/histogram.h"
+
+static void histogram_puts_a_bound_in_its_own_bucket(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		assert_int_equal(histogram_bucket(histogram_bounds[i]), i);
+		assert_int_equal(histogram_bucket(histogram_bounds[i] - 1), i);
+		if (i + 1 < HISTOGRAM_BUCKETS)
+			assert_int_equal(histogram_bucket(histogram_bounds[i] + 1), i + 1);
+	}
+	assert_int_equal(histogram_bucket(0), 0);
+	assert_int_equal(histogram_bucket(UINT64_MAX), HISTOGRAM_BUCKETS - 1);
+}
+
+static void histogram_finds_what_a_plain_search_finds(void **state)
+{
+	uint64_t ns = 1;
+
+	(void)state;
+	for (int i = 0; i < 100000; i++) {
+		unsigned expected = 0;
+		uint64_t value;
+
+		ns = ns * 6364136223846793005u + 1442695040888963407u;
+		value = ns >> (20 + ns % 44);
+		while (value > histogram_bounds[expected])
+			expected++;
+		assert_int_equal(histogram_bucket(value), expected);
+	}
+}
+
+static void histogram_labels_tell_the_bounds(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i + 1 < HISTOGRAM_BUCKETS; i++)
+		assert_int_equal(llround(strtod(histogram_le[i], NULL) * 1e9), histogram_bounds[i]);
+	assert_string_equal(histogram_le[HISTOGRAM_BUCKETS - 1], "+Inf");
+	assert_int_equal(histogram_bounds[HISTOGRAM_BUCKETS - 1], UINT64_MAX);
+}
+
+static void histogram_bounds_ascend(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i < HISTOGRAM_BUCKETS; i++)
+		assert_true(histogram_bounds[i] > histogram_bounds[i - 1]);
+}
+
+static void histogram_cumulates_to_the_count_of_all(void **state)
+{
+	uint64_t buckets[HISTOGRAM_BUCKETS], cumulative[HISTOGRAM_BUCKETS];
+
+	(void)state;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		buckets[i] = i + 1;
+	histogram_cumulate(buckets, cumulative);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		assert_int_equal(cumulative[i], (i + 1) * (i + 2) / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(histogram_puts_a_bound_in_its_own_bucket),
+		cmocka_unit_test(histogram_finds_what_a_plain_search_finds),
+		cmocka_unit_test(histogram_labels_tell_the_bounds),
+		cmocka_unit_test(histogram_bounds_ascend),
+		cmocka_unit_test(histogram_cumulates_to_the_count_of_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+/* test_pollset.c - base/pollset, over socket pairs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <uv.h>
+
+#include "base/pollset.h"
+
+enum { PAIRS = POLLSET_BATCH * 2 + 5 };
+
+struct watch {
+	struct pollset set;
+	unsigned seen[PAIRS]; /* events by tag */
+	uint32_t last;        /* the bits of the last one */
+	unsigned turns;
+	int largest; /* most events of one turn */
+};
+
+struct fixture {
+	uv_loop_t loop;
+	struct watch a, b;
+	int pairs[PAIRS][2];
+};
+
+static void on_events(void *owner, const struct epoll_event *events, int n)
+{
+	struct watch *watch = owner;
+
+	watch->turns++;
+	if (n > watch->largest)
+		watch->largest = n;
+	for (int i = 0; i < n; i++) {
+		watch->seen[events[i].data.u64]++;
+		watch->last = events[i].events;
+	}
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	*state = &f;
+	for (int i = 0; i < PAIRS; i++) {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, f.pairs[i]))
+			return -1;
+	}
+	return uv_loop_init(&f.loop) || pollset_open(&f.a.set, &f.loop, on_events, &f.a) ||
+		pollset_open(&f.b.set, &f.loop, on_events, &f.b);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	pollset_close(&f->a.set, NULL);
+	pollset_close(&f->b.set, NULL);
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	pollset_finish(&f->a.set);
+	pollset_finish(&f->b.set);
+	for (int i = 0; i < PAIRS; i++) {
+		close(f->pairs[i][0]);
+		close(f->pairs[i][1]);
+	}
+	return uv_loop_close(&f->loop);
+}
+
+static void send_byte(struct fixture *f, int pair)
+{
+	assert_int_equal(write(f->pairs[pair][1], "x", 1), 1);
+}
+
+static void take_byte(struct fixture *f, int pair)
+{
+	char byte;
+
+	assert_int_equal(read(f->pairs[pair][0], &byte, 1), 1);
+}
+
+static void pollset_reports_the_tag_until_the_bytes_are_read(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN, 7), 0);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_int_equal(f->a.turns, 0);
+	send_byte(f, 0);
+	uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->a.seen[7], 1);
+	assert_int_equal(f->a.last, EPOLLIN);
+	uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->a.seen[7], 2);
+	take_byte(f, 0);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_int_equal(f->a.seen[7], 2);
+}
+
+static void pollset_changes_what_it_waits_for(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN | EPOLLOUT, 1), 0);
+	uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->a.last, EPOLLOUT);
+	assert_int_equal(pollset_mod(&f->a.set, f->pairs[0][0], EPOLLIN, 2), 0);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_int_equal(f->a.turns, 1);
+	send_byte(f, 0);
+	uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->a.seen[2], 1);
+}
+
+static void pollset_tells_whether_an_fd_is_inside(void **state)
+{
+	struct fixture *f = *state;
+	int fd = f->pairs[0][0];
+
+	assert_int_equal(pollset_mod(&f->a.set, fd, EPOLLIN, 0), UV_ENOENT);
+	assert_int_equal(pollset_del(&f->a.set, fd), UV_ENOENT);
+	assert_int_equal(pollset_add(&f->a.set, fd, EPOLLIN, 0), 0);
+	assert_int_equal(pollset_add(&f->a.set, fd, EPOLLIN, 0), UV_EEXIST);
+	assert_int_equal(pollset_del(&f->a.set, fd), 0);
+	assert_int_equal(pollset_del(&f->a.set, fd), UV_ENOENT);
+}
+
+static void pollset_hands_an_fd_to_another_loop_with_its_bytes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN, 3), 0);
+	send_byte(f, 0);
+	assert_int_equal(pollset_del(&f->a.set, f->pairs[0][0]), 0);
+	assert_int_equal(pollset_add(&f->b.set, f->pairs[0][0], EPOLLIN, 4), 0);
+	uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->a.turns, 0);
+	assert_int_equal(f->b.seen[4], 1);
+}
+
+static void pollset_starves_nobody_beyond_a_batch(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < PAIRS; i++) {
+		assert_int_equal(pollset_add(&f->a.set, f->pairs[i][0], EPOLLIN, (uint64_t)i), 0);
+		send_byte(f, i);
+	}
+	/* Nobody reads, so all stay ready; three batches reach all of them all the same. */
+	while (f->a.turns < 3)
+		uv_run(&f->loop, UV_RUN_ONCE);
+	assert_int_equal(f->a.largest, POLLSET_BATCH);
+	for (int i = 0; i < PAIRS; i++)
+		assert_true(f->a.seen[i] > 0);
+}
+
+static void add_first_pair(void *arg)
+{
+	struct fixture *f = arg;
+
+	if (!pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN, 5))
+		(void)!write(f->pairs[0][1], "x", 1);
+}
+
+static void pollset_wakes_its_loop_for_an_fd_of_another_thread(void **state)
+{
+	struct fixture *f = *state;
+	uv_thread_t thread;
+
+	assert_int_equal(uv_thread_create(&thread, add_first_pair, f), 0);
+	uv_run(&f->loop, UV_RUN_ONCE); /* waits, as long as it takes */
+	uv_thread_join(&thread);
+	assert_int_equal(f->a.seen[5], 1);
+}
+
+static void pollset_leaves_fds_open_when_it_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct watch watch = { 0 };
+
+	assert_int_equal(pollset_open(&watch.set, &f->loop, on_events, &watch), 0);
+	assert_int_equal(pollset_add(&watch.set, f->pairs[0][0], EPOLLIN, 0), 0);
+	pollset_close(&watch.set, NULL);
+	send_byte(f, 0);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_int_equal(watch.turns, 0);
+	pollset_finish(&watch.set);
+	assert_int_equal(watch.set.epfd, -1);
+	pollset_finish(&watch.set);
+	take_byte(f, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(pollset_reports_the_tag_until_the_bytes_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(pollset_changes_what_it_waits_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(pollset_tells_whether_an_fd_is_inside, setup, teardown),
+		cmocka_unit_test_setup_teardown(pollset_hands_an_fd_to_another_loop_with_its_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(pollset_starves_nobody_beyond_a_batch, setup, teardown),
+		cmocka_unit_test_setup_teardown(pollset_wakes_its_loop_for_an_fd_of_another_thread, setup, teardown),
+		cmocka_unit_test_setup_teardown(pollset_leaves_fds_open_when_it_ends, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
