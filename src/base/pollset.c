@@ -8,14 +8,21 @@
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct pollset *set = poll->data;
-	struct epoll_event ready[POLLSET_BATCH];
-	int n;
+	int done;
 
 	(void)status;
 	(void)events;
-	n = epoll_wait(set->epfd, ready, POLLSET_BATCH, 0);
-	if (n > 0)
-		set->on_events(set->owner, ready, n);
+	if (!set->n) {
+		set->first = 0;
+		set->n = epoll_wait(set->epfd, set->ready, POLLSET_BATCH, 0);
+		if (set->n < 0)
+			set->n = 0;
+	}
+	if (!set->n)
+		return;
+	done = set->on_events(set->owner, set->ready + set->first, set->n);
+	set->first += done;
+	set->n -= done;
 }
 
 int pollset_open(struct pollset *set, uv_loop_t *loop, pollset_fn *on_events, void *owner)
@@ -29,6 +36,7 @@ int pollset_open(struct pollset *set, uv_loop_t *loop, pollset_fn *on_events, vo
 	if (err < 0)
 		goto close_epfd;
 	set->epfd = epfd;
+	set->first = set->n = 0;
 	set->poll.data = set;
 	set->on_events = on_events;
 	set->owner = owner;

@@ -14,16 +14,21 @@
 #include <sys/epoll.h>
 #include <uv.h>
 
-enum { POLLSET_BATCH = 64 }; /* events a turn of the loop: the rest is reported by the next one */
+enum { POLLSET_BATCH = 64 }; /* events a turn of the loop */
 
-/* On the loop's thread, once a turn at the most. */
-typedef void pollset_fn(void *owner, const struct epoll_event *events, int n);
+/*
+ * On the loop's thread, once a turn at the most. Returns how many events it has dealt with, from the first on: the rest
+ * comes again before any newer one, so that no fd is passed over twice.
+ */
+typedef int pollset_fn(void *owner, const struct epoll_event *events, int n);
 
 struct pollset {
 	int epfd; /* -1 when closed */
 	uv_poll_t poll;
 	pollset_fn *on_events;
 	void *owner; /* borrowed */
+	struct epoll_event ready[POLLSET_BATCH];
+	int first, n; /* of ready, what has not been dealt with */
 };
 
 /* 0 or a negative UV_ code; on failure there is nothing to undo. */

@@ -23,14 +23,14 @@ static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
 	       service->now_ns - service->turn_ns < TURN_NS;
 }
 
-static void on_events(void *arg, const struct epoll_event *events, int n)
+static int on_events(void *arg, const struct epoll_event *events, int n)
 {
 	struct service *service = arg;
+	int i;
 
 	begin_turn(service);
 	lock_acquire(&service->owner.lock);
-	/* What is not reached is reported again: the set is level-triggered. */
-	for (int i = 0; i < n && goes_on(service); i++) {
+	for (i = 0; i < n && goes_on(service); i++) {
 		uint64_t tag = events[i].data.u64;
 		struct slot *slot = owner_find(&service->owner, tag);
 
@@ -38,6 +38,7 @@ static void on_events(void *arg, const struct epoll_event *events, int n)
 			conn_event(service, slot, (int)(tag & UINT32_MAX), events[i].events);
 	}
 	lock_release(&service->owner.lock);
+	return i;
 }
 
 /* Answers the deferred requests whose replies have come; drops those whose connection has gone or moved. */

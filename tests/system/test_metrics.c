@@ -196,7 +196,8 @@ static void expect_monotonic(const char *before, const char *after)
 			fail_msg("%s is gone", line);
 		assert_non_null(value);
 		if (strtod(found + 1 + strlen(line), NULL) < strtod(value + 1 + strlen(line), NULL))
-			fail_msg("%s went back: %.20s then %.20s", line, value + 1 + strlen(line), found + 1 + strlen(line));
+			fail_msg("%s went back: %.20s then %.20s", line, value + 1 + strlen(line),
+				found + 1 + strlen(line));
 	}
 }
 
