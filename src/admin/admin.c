@@ -59,6 +59,8 @@ static void get_readyz(struct rms_request *req, void *state)
 		up += worker_state(fleet_worker(fleet, i)) == STATE_UP;
 	if (atomic_load_explicit(&admin->draining, memory_order_relaxed))
 		rms_reply_text(req, 503, "shutting down\n");
+	else if (!atomic_load_explicit(&admin->serving, memory_order_relaxed))
+		rms_reply_text(req, 503, "starting\n");
 	else if (!up)
 		rms_reply_text(req, 503, "no worker is up\n");
 	else
@@ -208,6 +210,11 @@ void admin_give(struct admin *admin, int fd)
 void admin_beat(struct admin *admin)
 {
 	atomic_store_explicit(&admin->beat_ms, uv_hrtime() / 1000000, memory_order_relaxed);
+}
+
+void admin_serve(struct admin *admin)
+{
+	atomic_store_explicit(&admin->serving, true, memory_order_relaxed);
 }
 
 void admin_drain(struct admin *admin)

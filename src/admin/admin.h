@@ -39,6 +39,8 @@ void admin_give(struct admin *admin, int fd);
 /* The control loop turns: to be called every BEAT_MS. */
 enum { ADMIN_BEAT_MS = 50 };
 void admin_beat(struct admin *admin);
+/* Connections are accepted: /readyz may say yes. */
+void admin_serve(struct admin *admin);
 /* /readyz says no from now on, and /status "draining". */
 void admin_drain(struct admin *admin);
 /* No verb waits for its answer. */

@@ -18,7 +18,7 @@ struct admin {
 
 	/* Control thread writes, any reads. */
 	_Atomic uint64_t beat_ms;
-	_Atomic bool draining;
+	_Atomic bool serving, draining;
 
 	/* Admin thread. */
 	struct mailbox inbox; /* orders that are done */

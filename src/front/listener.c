@@ -124,7 +124,8 @@ static void note_address(struct listener *listener, const struct value_address *
 		snprintf(listener->address, sizeof(listener->address), "unix:%s", un->sun_path);
 		return;
 	}
-	getsockname(listener->fd, (struct sockaddr *)&sa, &len);
+	if (getsockname(listener->fd, (struct sockaddr *)&sa, &len) < 0)
+		sa = address->sa;
 	if (sa.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&sa;
 
@@ -216,12 +217,19 @@ close_fd:
 	return err;
 }
 
+int listener_listen(struct listener *listener)
+{
+	if (!listener->listening && listen(listener->fd, listener->backlog) < 0)
+		return -errno;
+	return 0;
+}
+
 int listener_start(struct listener *listener)
 {
-	if (listener->listening)
-		return 0;
-	if (listen(listener->fd, listener->backlog) < 0)
-		return -errno;
+	int err = listener_listen(listener);
+
+	if (err < 0 || listener->listening)
+		return err;
 	listener->listening = true;
 	return uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }

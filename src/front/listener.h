@@ -44,6 +44,8 @@ struct listener {
  */
 int listener_bind(struct listener *listener, const struct value_address *address, int backlog, unsigned mode,
 	struct metrics_shard *shard, uv_loop_t *loop, listener_fn *accepted, void *owner);
+/* From here on the kernel queues connections; they are accepted once started. 0 or a negative UV_ code. */
+int listener_listen(struct listener *listener);
 /* 0 or a negative UV_ code. */
 int listener_start(struct listener *listener);
 /* Refuses connections, those not yet accepted too, until started again; the address stays ours. */

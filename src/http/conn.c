@@ -237,6 +237,7 @@ static bool answer_without_handler(
 			answer(service, slot, reply, true);
 		else
 			answer_status(service, slot, reply, NULL);
+		reply->fields = NULL; /* allow ends here */
 		return true;
 	}
 	reply->status = 404;

@@ -40,8 +40,8 @@ void reply_stamp_update(struct reply_stamp *stamp)
 		return;
 	stamp->second = now.tv_sec;
 	gmtime_r(&now.tv_sec, &tm);
-	snprintf(line, sizeof(line), "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n", days + 3 * tm.tm_wday,
-		tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	snprintf(line, sizeof(line), "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n", days + 3 * (ptrdiff_t)tm.tm_wday,
+		tm.tm_mday, months + 3 * (ptrdiff_t)tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	memcpy(stamp->fields, line, REPLY_DATE_LEN);
 }
 

@@ -7,7 +7,7 @@
 #include "http/conn.h"
 #include "http/request.h"
 
-static const uint64_t TURN_NS = 2 * 1000 * 1000;
+static const uint64_t TURN_NS = 2000000;
 
 static void begin_turn(struct service *service)
 {

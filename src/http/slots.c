@@ -176,6 +176,11 @@ bool owner_try(struct owner *owner)
 	return false;
 }
 
+void owner_release(struct owner *owner)
+{
+	lock_release(&owner->lock);
+}
+
 void owner_yield(struct owner *owner)
 {
 	if (!atomic_load_explicit(&owner->wanted, memory_order_relaxed))

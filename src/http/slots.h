@@ -144,6 +144,8 @@ struct slot *owner_find(struct owner *owner, uint64_t tag) REQUIRES(owner->lock)
  * try again next tick; wanted stays set meanwhile.
  */
 bool owner_try(struct owner *owner) TRY_ACQUIRES(owner->lock);
+/* Ends what owner_try() began. */
+void owner_release(struct owner *owner) RELEASES(owner->lock);
 /* For the owner, between two events: lets the control thread in if it wants to. */
 void owner_yield(struct owner *owner) REQUIRES(owner->lock);
 

@@ -21,24 +21,24 @@ static int fail(struct outbuf *error, int err, const char *key, const char *addr
 	return err;
 }
 
-static int open_public(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
+static int open_publics(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
 {
 	const struct value_addresses *listen = &setup->conf->listen;
 
-	doors->public = calloc(listen->n, sizeof(*doors->public));
-	if (!doors->public)
+	doors->publics = calloc(listen->n, sizeof(*doors->publics));
+	if (!doors->publics)
 		return UV_ENOMEM;
 	for (unsigned i = 0; i < listen->n; i++) {
 		const struct value_address *address = &listen->items[i];
-		int err = listener_bind(&doors->public[i], address, (int)setup->conf->backlog, 0666, setup->shard, setup->loop,
-			setup->on_public, setup->owner);
+		int err = listener_bind(&doors->publics[i], address, (int)setup->conf->backlog, 0666, setup->shard, setup->loop,
+			setup->on_publics, setup->owner);
 
 		if (err < 0)
 			return fail(error, err, "", address->text,
 				err == UV_EACCES ? ": run as root, or -o listen=:8080"
 				: err == UV_EADDRINUSE ? ": is another server there? try -o listen=:8080"
 						       : NULL);
-		doors->n_public++;
+		doors->n_publics++;
 	}
 	return 0;
 }
@@ -148,11 +148,11 @@ static void add_status(struct doors *doors, const char *role, const char *worker
 
 static int write_status(struct doors *doors, struct fleet *fleet)
 {
-	doors->status = calloc(doors->n_public + doors->n_workers + 1, sizeof(*doors->status));
+	doors->status = calloc(doors->n_publics + doors->n_workers + 1, sizeof(*doors->status));
 	if (!doors->status)
 		return UV_ENOMEM;
-	for (unsigned i = 0; i < doors->n_public; i++)
-		add_status(doors, "public", NULL, doors->public[i].address);
+	for (unsigned i = 0; i < doors->n_publics; i++)
+		add_status(doors, "public", NULL, doors->publics[i].address);
 	for (unsigned i = 0; i < doors->n_workers; i++)
 		if (doors->workers[i].fd >= 0)
 			add_status(doors, "worker", fleet_worker(fleet, i)->name, doors->workers[i].address);
@@ -165,7 +165,7 @@ int doors_open(struct doors *doors, const struct doors_setup *setup, struct outb
 	int err;
 
 	*doors = (struct doors){ .admin.fd = -1, .control.fd = -1 };
-	err = open_public(doors, setup, error);
+	err = open_publics(doors, setup, error);
 	if (!err)
 		err = open_workers(doors, setup, error);
 	if (!err)
@@ -186,19 +186,28 @@ int doors_start_admin(struct doors *doors)
 	return err < 0 ? err : listener_start(&doors->admin);
 }
 
+int doors_listen_public(struct doors *doors)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < doors->n_publics && !err; i++)
+		err = listener_listen(&doors->publics[i]);
+	return err;
+}
+
 int doors_start_public(struct doors *doors)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < doors->n_public && !err; i++)
-		err = listener_start(&doors->public[i]);
+	for (unsigned i = 0; i < doors->n_publics && !err; i++)
+		err = listener_start(&doors->publics[i]);
 	return err;
 }
 
 void doors_close_public(struct doors *doors)
 {
-	for (unsigned i = 0; i < doors->n_public; i++)
-		listener_close(&doors->public[i]);
+	for (unsigned i = 0; i < doors->n_publics; i++)
+		listener_close(&doors->publics[i]);
 	for (unsigned i = 0; i < doors->n_workers; i++)
 		listener_close(&doors->workers[i]);
 }
@@ -212,7 +221,7 @@ void doors_close(struct doors *doors)
 
 void doors_finish(struct doors *doors)
 {
-	free(doors->public);
+	free(doors->publics);
 	free(doors->workers);
 	free(doors->status);
 }

@@ -13,8 +13,8 @@
 #include "worker/fleet.h"
 
 struct doors {
-	struct listener *public; /* conf->listen.n of them */
-	unsigned n_public;
+	struct listener *publics; /* conf->listen.n of them */
+	unsigned n_publics;
 	struct listener *workers; /* one for each worker, by index; not bound if worker_port is 0 */
 	unsigned n_workers;
 	struct listener admin, control;
@@ -29,7 +29,7 @@ struct doors_setup {
 	struct metrics_shard *shard;
 	uv_loop_t *loop;
 	void *owner;
-	listener_fn *on_public, *on_worker, *on_admin, *on_control;
+	listener_fn *on_publics, *on_worker, *on_admin, *on_control;
 };
 
 /*
@@ -39,7 +39,9 @@ struct doors_setup {
 int doors_open(struct doors *doors, const struct doors_setup *setup, struct outbuf *error);
 /* Admin and control begin to accept. */
 int doors_start_admin(struct doors *doors);
-/* The public ones begin or end to accept. */
+/* Connections to the public ones are queued from now on. */
+int doors_listen_public(struct doors *doors);
+/* And accepted. */
 int doors_start_public(struct doors *doors);
 /* Closes all but admin and control. */
 void doors_close_public(struct doors *doors);

@@ -92,18 +92,18 @@ static struct rms_route *make_texts(const struct rms_app *app, const struct conf
 int routes_build(struct routes *routes, const struct rms_app *app, const struct conf *conf, struct metrics *metrics,
 	struct outbuf *error)
 {
-	struct router *public = router_create(true);
+	struct router *shared = router_create(true);
 	struct router *own = router_create(true);
 	int err;
 
 	*routes = (struct routes){ .own = { {
 		.method = "GET", .path = "/metrics", .handle = get_own_metrics, .data = metrics } } };
-	routes->routers[ROLE_PUBLIC] = public;
+	routes->routers[ROLE_PUBLIC] = shared;
 	routes->routers[ROLE_WORKER] = own;
 	routes->texts = make_texts(app, conf);
-	if (!public || !own || !routes->texts)
+	if (!shared || !own || !routes->texts)
 		return UV_ENOMEM;
-	err = add_all(public, app, routes->texts, error);
+	err = add_all(shared, app, routes->texts, error);
 	if (err < 0)
 		return err;
 	err = router_add(own, routes->own, true, NULL);

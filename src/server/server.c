@@ -104,7 +104,7 @@ static void on_refuse(void *arg, int fd)
 	shed(arg, fd, SHED_NO_WORKER, "Service Unavailable: no worker is up\n");
 }
 
-static void on_public(struct listener *listener, int fd, const struct sockaddr *peer)
+static void on_publics(struct listener *listener, int fd, const struct sockaddr *peer)
 {
 	struct server *server = listener->owner;
 	struct worker *worker;
@@ -195,7 +195,7 @@ static void end_without(struct server *server)
 {
 	log_warn("stopped with threads that did not end", "threads=%u", fleet_running(server->fleet));
 	log_stop();
-	_exit(server->result);
+	_exit((int)server->result);
 }
 
 static void end(struct server *server)
@@ -293,6 +293,7 @@ static void serve(struct server *server)
 		return;
 	}
 	server->phase = PHASE_RUNNING;
+	admin_serve(server->admin);
 	for (unsigned i = 0; i < server->doors.n_status; i++)
 		log_info("listening", "role=%s address=%s", server->doors.status[i].role, server->doors.status[i].address);
 	log_info("rmsd is up", "version=%s workers=%u max_connections=%lld descriptors=%d control_socket=%s", RMSD_VERSION,
@@ -415,7 +416,7 @@ static int open_doors(struct server *server, struct outbuf *error)
 		.shard = server->shard,
 		.loop = &server->loop,
 		.owner = server,
-		.on_public = on_public,
+		.on_publics = on_publics,
 		.on_worker = on_worker,
 		.on_admin = on_admin,
 		.on_control = on_control,
@@ -528,11 +529,13 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	if (!err)
 		err = start_admin(server);
 	if (!err)
+		err = doors_listen_public(&server->doors);
+	if (!err)
 		err = fleet_start(server->fleet);
 	if (err < 0) {
 		fail(server, uv_strerror(err));
 		log_stop();
-		_exit(server->result);
+		_exit((int)server->result);
 	}
 	schedule_batch();
 	uv_timer_start(&server->beat, on_beat, ADMIN_BEAT_MS, ADMIN_BEAT_MS);

@@ -110,7 +110,7 @@ bool mover_take_all(struct mover *mover, struct worker *from, struct incarnation
 			++*moved;
 		}
 	}
-	lock_release(&service->owner.lock);
+	owner_release(&service->owner);
 	return true;
 }
 
@@ -132,7 +132,7 @@ bool mover_close_all(struct mover *mover, struct worker *from, struct incarnatio
 		(void)take(from, service, slot, &now);
 		close_taken(mover, from, fd, CLOSED_SHUTDOWN);
 	}
-	lock_release(&service->owner.lock);
+	owner_release(&service->owner);
 	return true;
 }
 
@@ -169,7 +169,7 @@ static unsigned shed(struct mover *mover, struct worker *from, unsigned n)
 		else
 			fds[found++] = fd;
 	}
-	lock_release(&service->owner.lock);
+	owner_release(&service->owner);
 	for (unsigned i = 0; i < found; i++)
 		rehome(mover, fds[i], nows[i], REHOMED_REBALANCE);
 	if (!mover->hashed)
@@ -218,6 +218,7 @@ static bool take_surplus(struct mover *mover)
 		total += worker_load(worker);
 		weights += worker->weight;
 	}
+	assert(weights > 0);
 	missing = total * newcomer->weight / weights - worker_load(newcomer);
 	for (unsigned i = 0; i < fleet_size(mover->fleet) && missing > 0; i++) {
 		struct worker *worker = fleet_worker(mover->fleet, i);

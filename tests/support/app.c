@@ -107,6 +107,22 @@ static void block(struct rms_request *req, void *state)
 	rms_reply_textf(req, 200, "was busy on %s\n", rms_request_worker(req));
 }
 
+/* Mostly quick; now and then long enough to be killed inside. Reads what it was lent until its end. */
+static void get_jitter(struct rms_request *req, void *state)
+{
+	struct testapp *app = state;
+	const char *n = rms_request_param(req, "n");
+	unsigned long turn = app->counted++ * 2654435761u % 1024, loops = turn < 4 ? 40 : turn < 24 ? 2 : 0;
+	size_t len = strlen(n);
+
+	while (loops--) {
+		usleep(500);
+		if (strlen(n) != len || strcmp(rms_request_method(req), "GET") != 0)
+			abort();
+	}
+	rms_reply_text(req, 200, n);
+}
+
 static void post_count(struct rms_request *req, void *state)
 {
 	struct testapp *app = state;
@@ -179,6 +195,7 @@ static const struct rms_route routes[] = {
 	{ "GET", "/", get_root, NULL },
 	{ "GET", "/echo/:n", get_echo, NULL },
 	{ "POST", "/echo", post_echo, NULL },
+	{ "GET", "/jitter/:n", get_jitter, NULL },
 	{ "GET", "/slow/:ms", defer, NULL },
 	{ "POST", "/slow/:ms", defer, NULL },
 	{ "GET", "/busy/:ms", block, NULL },
