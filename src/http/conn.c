@@ -131,6 +131,7 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 	}
 	begun = slot->in_off < slot->in_len;
 	if (sent == TRANSFER_BLOCKED) {
+		slot->unsent = transfer_unsent(fd);
 		enter(slot, slot->request ? CONN_HANDLING : CONN_WRITING, after(service, conf->write_timeout));
 		want(service, slot, fd, EPOLLOUT);
 	} else if (slot->request) {
@@ -445,6 +446,7 @@ void conn_event(struct service *service, struct slot *slot, int fd, uint32_t eve
 		case TRANSFER_DONE: break;
 		case TRANSFER_BLOCKED:
 			/* Each piece that the client takes is a new start. */
+			slot->unsent = transfer_unsent(fd);
 			enter(slot, slot->state, after(service, service->set.conf->write_timeout));
 			return;
 		default: break_off(service, slot, fd, CLOSED_ERROR); return;
@@ -486,6 +488,19 @@ void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_
 		run(service, slot, fd);
 }
 
+/* The kernel wants more only when much of its buffer is free; a slow client may have taken some all the same. */
+static void expire_writing(struct service *service, struct slot *slot, int fd)
+{
+	uint32_t unsent = transfer_unsent(fd);
+
+	if (unsent >= slot->unsent) {
+		reset_now(service, slot, fd, CLOSED_TIMEOUT);
+		return;
+	}
+	slot->unsent = unsent;
+	enter(slot, CONN_WRITING, after(service, service->set.conf->write_timeout));
+}
+
 void conn_expire(struct service *service, struct slot *slot, int fd)
 {
 	uint64_t deadline = slot_deadline(slot);
@@ -501,7 +516,7 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 		slot->linger = true;
 		settle(service, slot, fd);
 		break;
-	case CONN_WRITING: reset_now(service, slot, fd, CLOSED_TIMEOUT); break;
+	case CONN_WRITING: expire_writing(service, slot, fd); break;
 	case CONN_CLOSING: close_now(service, slot, fd, slot->closed_reason); break;
 	case CONN_IDLE:
 	case CONN_HANDLING: close_now(service, slot, fd, CLOSED_TIMEOUT); break;
@@ -510,8 +525,12 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 
 void conn_hang_up(struct service *service, struct slot *slot, int fd)
 {
+	uint64_t soon = after(service, CONN_LINGER_MS);
+
 	if (slot->state == CONN_IDLE)
 		close_now(service, slot, fd, CLOSED_SHUTDOWN);
+	else if (slot->state == CONN_READING && slot_deadline(slot) > soon)
+		enter(slot, CONN_READING, soon);
 }
 
 int conn_detach(struct service *service, struct slot *slot, bool *now)

@@ -18,7 +18,7 @@ struct rms_request;
 
 enum {
 	CONN_REQUESTS = 32,    /* of one connection in one turn */
-	CONN_LINGER_MS = 2000, /* how long what comes after the last reply is thrown away */
+	CONN_LINGER_MS = 2000, /* how long a connection that is to close is still listened to */
 };
 
 /* What becomes of a request whose worker was lost while its handler ran: slot.refuse. */
@@ -38,7 +38,7 @@ void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_
 	REQUIRES(service->owner.lock);
 /* Acts if its deadline has passed. */
 void conn_expire(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
-/* Shutdown: closes it if it is idle. */
+/* Shutdown: closes it if it is idle; what is half-way through a request has CONN_LINGER_MS to send the rest. */
 void conn_hang_up(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
 
 /*

@@ -74,6 +74,7 @@ struct slot {
 	uint64_t received_ns;          /* when the newest byte was */
 	uint64_t owed_first_ns, owed_rest_ns; /* starts of the replies in out: of the first, of all others */
 	uint32_t owed;                 /* replies in out */
+	uint32_t unsent;               /* while writing: bytes the client had not taken from the kernel at the last look */
 };
 
 /* One thread's hold on its slots. Embedded in struct service (conn.h). */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -132,6 +134,13 @@ enum transfer transfer_discard(struct service *service, int fd)
 	if (n < 0)
 		return failed();
 	return n ? TRANSFER_DONE : TRANSFER_EOF;
+}
+
+uint32_t transfer_unsent(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? 0 : (uint32_t)bytes;
 }
 
 /* Every reply owed is with the kernel. */

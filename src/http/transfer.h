@@ -24,6 +24,8 @@ enum transfer {
 enum transfer transfer_receive(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
 /* Sends the slot's own output, then the batch; empties the batch. Counts the replies that are through. */
 enum transfer transfer_send(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+/* Bytes that the kernel has taken and the client has not. */
+uint32_t transfer_unsent(int fd);
 /* Receives and throws away. DONE: there may be more. */
 enum transfer transfer_discard(struct service *service, int fd) REQUIRES(service->owner.lock);
 

@@ -209,10 +209,11 @@ static void on_stopping(uv_timer_t *timer)
 	struct server *server = timer->data;
 	bool late = now_ms() >= server->deadline_ms;
 
-	if (server->phase == PHASE_DRAINING && (late || fleet_connections(server->fleet) <= 0))
-		end(server);
-	if (server->phase != PHASE_ENDING)
+	if (server->phase == PHASE_DRAINING) {
+		if (late || fleet_connections(server->fleet) <= 0)
+			end(server);
 		return;
+	}
 	fleet_stop(server->fleet, &server->cut);
 	if (fleet_running(server->fleet)) {
 		if (late)
@@ -301,23 +302,28 @@ static void serve(struct server *server)
 		server->conf->control_socket);
 }
 
-static void on_state(void *arg, struct worker *worker)
+static void on_port(void *arg, struct worker *worker, bool open)
 {
 	struct server *server = arg;
 	struct listener *own = &server->doors.workers[worker->index];
+	int err = 0;
+
+	if (own->fd < 0)
+		return;
+	if (open)
+		err = listener_start(own);
+	else
+		listener_stop(own);
+	if (err < 0)
+		log_error("a worker's own port does not listen", "worker=%s error=%s", worker->name, uv_err_name(err));
+}
+
+static void on_state(void *arg, struct worker *worker)
+{
+	struct server *server = arg;
 	bool waiting = false;
 
-	if (own->fd >= 0) {
-		if (worker_state(worker) == STATE_UP) {
-			int err = listener_start(own);
-
-			if (err < 0)
-				log_error("a worker's own port does not listen", "worker=%s error=%s", worker->name,
-					uv_err_name(err));
-		} else {
-			listener_stop(own);
-		}
-	}
+	(void)worker;
 	if (server->phase != PHASE_STARTING)
 		return;
 	for (unsigned i = 0; i < fleet_size(server->fleet); i++) {
@@ -395,7 +401,7 @@ static int build_fleet(struct server *server)
 		.limit = server->limit,
 		.metrics = server->metrics,
 		.app = server->app,
-		.hooks = { server, on_pick, on_state, on_refuse, on_shutdown },
+		.hooks = { server, on_pick, on_port, on_state, on_refuse, on_shutdown },
 	};
 	int err;
 

@@ -69,6 +69,9 @@ static void enter(struct worker *worker, enum metrics_state state)
 
 	if (old == state)
 		return;
+	/* Who reads the state finds the port as the state says. */
+	if ((state == STATE_UP) != (old == STATE_UP))
+		fleet->set.hooks.port(fleet->set.hooks.arg, worker, state == STATE_UP);
 	atomic_store_explicit(&worker->since_ms, unix_ms(), memory_order_relaxed);
 	atomic_store_explicit(&worker->state, (int)state, memory_order_release);
 	metrics_set(worker->control, METRIC_worker_state + (unsigned)old, 0);

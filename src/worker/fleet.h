@@ -66,6 +66,8 @@ struct fleet_hooks {
 	void *arg;
 	/* The worker for the connection fd; NULL: none is up. */
 	struct worker *(*pick)(void *arg, int fd);
+	/* Before a worker is up, and before it is no longer: its own port is to listen, or to refuse. */
+	void (*port)(void *arg, struct worker *worker, bool open);
 	void (*state_changed)(void *arg, struct worker *worker);
 	/* Answers a connection that no worker will take, and closes it. */
 	void (*refuse)(void *arg, int fd);
