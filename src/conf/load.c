@@ -203,6 +203,8 @@ static void set_default_route(struct load *load)
 		load->no_memory = true;
 }
 
+enum { WORKERS_MAX = 64 };
+
 /* What no option can tell alone. Says nothing of a value that was refused, or may not have been reached. */
 static void check_together(struct load *load)
 {
@@ -220,8 +222,12 @@ static void check_together(struct load *load)
 			refuse(load, OPTION_admin_listen, load->nodes[OPTION_admin_listen], "listen has it too",
 				conf->admin_listen.text);
 	}
-	if (load->worker && !bad[OPTION_workers] && !bad[OPTION_worker_name])
+	if (load->worker && !bad[OPTION_worker_name]) {
+		/* A name that no number of workers would have is wrong whatever was meant; this conf goes nowhere. */
+		if (bad[OPTION_workers])
+			load->conf->workers = WORKERS_MAX;
 		load_check_workers(load);
+	}
 }
 
 static char *copy_name(const char *file)

@@ -89,7 +89,7 @@ static struct conf *load_named(struct fixture *fixture, const char *name, const 
 	assert_true(err == 0 || err == UV_EINVAL);
 	assert_int_equal(err == 0, fixture->errors.len == 0);
 	assert_int_equal(err == 0, conf != NULL);
-	shorten_names(fixture, name ? name : "\n");
+	shorten_names(fixture, name ? name : "\177");
 	return conf;
 }
 
@@ -278,7 +278,7 @@ static const struct {
 	/* Options. */
 	{ BYTES("workers: 3\nwrokers: 3\n"), "FILE:2:1: wrokers: unknown key (did you mean workers?)\n" },
 	{ BYTES("route: {}\n"), "FILE:1:1: route: unknown key (did you mean routes?)\n" },
-	{ BYTES("a b\\n: 1\n"), "FILE:1:1: \"a b\\\\n\": unknown key (did you mean balance?)\n" },
+	{ BYTES("a b\\n: 1\n"), "FILE:1:1: \"a b\\\\n\": unknown key (did you mean listen?)\n" },
 	{ BYTES("keepalive_timeout: 15\n"), "FILE:1:20: keepalive_timeout: missing unit: \"15\" " TIME },
 	{ BYTES("workers: many\n"), "FILE:1:10: workers: not a number: \"many\" " WORKERS },
 	{ BYTES("workers: ~\n"), "FILE:1:10: workers: not a number: \"~\" " WORKERS },
@@ -394,7 +394,8 @@ static const struct {
 	{ BYTES("workers: 0\nlisten: [\nworkers: 3\n"),
 		"FILE:1:10: workers: out of range: \"0\" " WORKERS
 		"FILE:2:9: listen: syntax: did not find expected ',' or ']' while parsing a flow sequence that begins "
-		"at 2:9 (YAML)\n" },
+		"at 2:9 (YAML)\n"
+		"FILE:3:1: listen: wrong type of item (a list of :80, 127.0.0.1:80, [::1]:80 or unix:/path)\n" },
 	{ BYTES("control_socket: \"/run\nworkers: 3\n"),
 		"FILE:1:17: control_socket: syntax: found unexpected end of stream while scanning a quoted scalar that "
 		"begins at 1:17 (YAML)\n" },
