@@ -404,8 +404,8 @@ static const struct {
 		"FILE:3:6: routes./: syntax: did not find expected ',' or '}' while parsing a flow mapping that begins "
 		"at 3:6 (YAML)\n" },
 	{ BYTES("worker: {app9: {}, app1: {"),
-		"FILE:1:26: worker.app1: syntax: did not find expected node content while parsing a flow node that "
-		"begins at 1:27 (YAML)\n" },
+		"FILE:2:1: worker.app1: syntax: did not find expected node content while parsing a flow node that "
+		"begins at 2:1 (YAML)\n" },
 	{ BYTES("workers: 3: 4\n"),
 		"FILE:1:11: file: syntax: mapping values are not allowed in this context (YAML)\n" },
 	{ BYTES("\tworkers: 3\n"),
@@ -420,13 +420,17 @@ static void every_error_of_a_file_is_told_with_its_place(void **state)
 {
 	struct fixture *fixture = *state;
 
+	unsigned failed = 0;
+
 	for (size_t i = 0; i < sizeof(bad_files) / sizeof(bad_files[0]); i++) {
 		struct conf *conf = load_bytes(fixture, bad_files[i].bytes, bad_files[i].len, NULL);
 
-		if (conf || strcmp(fixture->errors.data, bad_files[i].errors) != 0)
-			fail_msg("%s\ngives\n%sexpected\n%s", bad_files[i].bytes, fixture->errors.data,
-				bad_files[i].errors);
+		if (!conf && !strcmp(fixture->errors.data, bad_files[i].errors))
+			continue;
+		print_error("%s\ngives\n%sexpected\n%s\n", bad_files[i].bytes, fixture->errors.data, bad_files[i].errors);
+		failed++;
 	}
+	assert_int_equal(failed, 0);
 }
 
 static void ten_errors_are_ten_lines_in_the_order_of_the_file(void **state)
@@ -472,7 +476,7 @@ static void every_error_of_an_override_is_told(void **state)
 		{ "workers", "-o workers: no value (KEY=VALUE)\n" },
 		{ "=3", "-o \"\": unknown key (did you mean listen?)\n" },
 		{ "wrokers=3", "-o wrokers: unknown key (did you mean workers?)\n" },
-		{ "a\nb\xff=3", "-o \"a\\nb\\xff\": unknown key (did you mean balance?)\n" },
+		{ "a\nb\xff=3", "-o \"a\\nb\\xff\": unknown key (did you mean listen?)\n" },
 		{ "routes=x", "-o routes: a block (only a file can set it)\n" },
 		{ "worker=x", "-o worker: a block (only a file can set it)\n" },
 		{ "workers=", "-o workers: not a number: \"\" " WORKERS },
