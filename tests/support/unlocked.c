@@ -1,6 +1,6 @@
 /*
- * unlocked.c - the mover without its lock: linked into a testapp by --wrap, so that a test can show that the lock is what
- * keeps two threads from a slot, and that the thread sanitizer would tell if it did not.
+ * unlocked.c - the mover without its lock: linked into a testapp by --wrap, so that a test can show that the lock is
+ * what keeps two threads from a slot, and that the thread sanitizer would tell if it did not.
  */
 #include <stdbool.h>
 

@@ -19,11 +19,12 @@
 
 enum { SECONDS = 6, PATIENCE_MS = 30000 };
 
-static void await_threads(struct daemon *daemon, unsigned threads)
+/* An ended thread is joined, and its loop closed, a moment after its connections have gone. */
+static void await_ended(struct daemon *daemon, unsigned threads, unsigned fds)
 {
 	double until = wire_clock_ms() + PATIENCE_MS;
 
-	while (daemon_threads(daemon) > threads && wire_clock_ms() < until)
+	while ((daemon_threads(daemon) > threads || daemon_fds(daemon) > fds) && wire_clock_ms() < until)
 		;
 }
 
@@ -91,7 +92,7 @@ static void every_request_is_answered_whatever_happens_to_the_workers(void **sta
 	assert_true(account_clean(&account));
 	for (unsigned i = 1; i <= 3; i++)
 		daemon_await(daemon, keepf("app%u", i), "up", 0);
-	await_threads(daemon, threads);
+	await_ended(daemon, threads, fds);
 	assert_true(daemon_threads(daemon) <= threads);
 	assert_true(daemon_fds(daemon) <= fds);
 	assert_true(daemon_metric(daemon, "rmsd_http_requests_in_flight", NULL) == 0);

@@ -427,7 +427,8 @@ static void every_error_of_a_file_is_told_with_its_place(void **state)
 
 		if (!conf && !strcmp(fixture->errors.data, bad_files[i].errors))
 			continue;
-		print_error("%s\ngives\n%sexpected\n%s\n", bad_files[i].bytes, fixture->errors.data, bad_files[i].errors);
+		print_error(
+			"%s\ngives\n%sexpected\n%s\n", bad_files[i].bytes, fixture->errors.data, bad_files[i].errors);
 		failed++;
 	}
 	assert_int_equal(failed, 0);

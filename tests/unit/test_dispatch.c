@@ -33,7 +33,8 @@ static void dispatch_picks_the_least_loaded_for_its_weight(void **state)
 		{ "none is up", { { false, 1, 0 }, { false, 1, 0 }, { false, 1, 0 } }, DISPATCH_NONE },
 		{ "five of ten are less than one of one", { { true, 1, 1 }, { true, 10, 5 }, { true, 1, 1 } }, 1 },
 		{ "a tie goes to the heavier first", { { true, 1, 1 }, { true, 2, 3 }, { true, 1, 9 } }, 1 },
-		{ "large loads do not overflow", { { true, 100, 1 << 20 }, { true, 99, 1 << 20 }, { true, 1, 1 << 20 } }, 0 },
+		{ "large loads do not overflow",
+			{ { true, 100, 1 << 20 }, { true, 99, 1 << 20 }, { true, 1, 1 << 20 } }, 0 },
 	};
 
 	(void)state;

@@ -93,7 +93,7 @@ static void outbuf_prints_across_the_end_of_its_block(void **state)
 
 	for (int i = 0; i < 500; i++) {
 		outbuf_printf(out, "%09d ", i);
-		snprintf(expected + 10 * i, 11, "%09d ", i);
+		snprintf(expected + 10 * i, sizeof(expected) - 10 * (size_t)i, "%09d ", i);
 	}
 	assert_holds(out, expected);
 }

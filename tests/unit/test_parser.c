@@ -43,10 +43,18 @@ struct row {
 };
 
 #define IN(input) (input), sizeof(input) - 1
-#define BAD(error, input) { IN(input), MESSAGE_BAD, error, NULL, NULL, NULL, NULL, NULL, 0, 0 }
-#define PART(input) { IN(input), MESSAGE_PARTIAL, 0, NULL, NULL, NULL, NULL, NULL, 0, 0 }
+#define BAD(error, input) \
+	{ \
+		IN(input), MESSAGE_BAD, error, NULL, NULL, NULL, NULL, NULL, 0, 0 \
+	}
+#define PART(input) \
+	{ \
+		IN(input), MESSAGE_PARTIAL, 0, NULL, NULL, NULL, NULL, NULL, 0, 0 \
+	}
 #define GOOD(method, path, query, fields, body, flags, rest, input) \
-	{ IN(input), MESSAGE_COMPLETE, 0, method, path, query, fields, body, flags, rest }
+	{ \
+		IN(input), MESSAGE_COMPLETE, 0, method, path, query, fields, body, flags, rest \
+	}
 /* The usual: GET, no more fields than Host: a, no body. */
 #define PATH(path, query, target) GOOD("GET", path, query, "Host=a|", "", KEEP, 0, GET(target))
 #define BODY(body, rest, input) GOOD("POST", "/", "", "Host=a|Transfer-Encoding=chunked|", body, KEEP, rest, input)
