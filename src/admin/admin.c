@@ -8,7 +8,7 @@
 #include "http/router.h"
 
 enum {
-	BEAT_LATE_MS = 2000,  /* then the control loop is not alive */
+	BEAT_LATE_MS = 2000, /* then the control loop is not alive */
 	ROUTES_MAX = 16,
 };
 
@@ -32,8 +32,7 @@ static void get_metrics(struct rms_request *req, void *state)
 
 	(void)state;
 	metrics_write(admin_of(req)->set.metrics, METRICS_ALL, &out);
-	rms_reply_bytes(
-		req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
+	rms_reply_bytes(req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
 	outbuf_finish(&out);
 }
 

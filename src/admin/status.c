@@ -59,7 +59,8 @@ void door_write_status(const struct admin *admin, struct outbuf *out)
 	bool draining = atomic_load_explicit(&admin->draining, memory_order_relaxed);
 	uint64_t connections = 0, requests = 0, in_flight = 0;
 
-	outbuf_printf(out, "{\"version\":\"%s\",\"pid\":%ld,\"uptime_seconds\":%.3f,\"state\":\"%s\",\"generation\":%llu",
+	outbuf_printf(out,
+		"{\"version\":\"%s\",\"pid\":%ld,\"uptime_seconds\":%.3f,\"state\":\"%s\",\"generation\":%llu",
 		RMSD_VERSION, (long)getpid(), (double)(uint64_t)(uv_hrtime() / 1000000 - admin->started_ms) / 1e3,
 		draining ? "draining" : "up", (unsigned long long)fleet_generation(fleet));
 	outbuf_text(out, ",\"listeners\":[");

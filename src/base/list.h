@@ -18,7 +18,9 @@ struct list {
 };
 
 /* The struct that embeds node as its member. */
+/* clang-format off */ /* takes (node) for a cast */
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+/* clang-format on */
 
 static inline void list_init(struct list *list)
 {

@@ -2,7 +2,7 @@
  * lock.h - a mutex that clang's thread safety analysis understands.
  *
  * REQUIRES and the rest say in the code which functions need which lock; a clang build checks every call
- * (-Wthread-safety), gcc ignores them. What a lock guards is said in a comment: in C, clang cannot name a sibling field.
+ * (-Wthread-safety), gcc ignores them. What a lock guards is said in a comment: C lets clang name no sibling field.
  */
 #ifndef RMSD_BASE_LOCK_H
 #define RMSD_BASE_LOCK_H

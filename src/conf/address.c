@@ -90,6 +90,7 @@ static const char *parse_address(
 {
 	struct value_address address = { 0 };
 	const char *wrong;
+	size_t len;
 
 	(void)type;
 	(void)min;
@@ -97,9 +98,10 @@ static const char *parse_address(
 	wrong = strncmp(text, "unix:", 5) ? parse_tcp(text, &address) : parse_unix(text + 5, &address);
 	if (wrong)
 		return wrong;
-	if (strlen(text) >= sizeof(address.text))
+	len = strlen(text);
+	if (len >= sizeof(address.text))
 		return "address is too long";
-	strcpy(address.text, text);
+	memcpy(address.text, text, len);
 	*(struct value_address *)value = address;
 	return NULL;
 }

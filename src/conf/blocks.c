@@ -116,8 +116,10 @@ void load_routes(struct load *load, const struct yaml_node *block)
 			accepted_route);
 		return;
 	}
-	load->conf->routes = n ? calloc(n, sizeof(*load->conf->routes)) : NULL;
-	if (n && !load->conf->routes) {
+	if (!n)
+		return;
+	load->conf->routes = calloc(n, sizeof(*load->conf->routes));
+	if (!load->conf->routes) {
 		load->no_memory = true;
 		return;
 	}
@@ -167,8 +169,10 @@ void load_workers(struct load *load, const struct yaml_node *block)
 		return;
 	}
 	load->worker = block;
-	load->conf->worker_blocks = n ? calloc(n, sizeof(*load->conf->worker_blocks)) : NULL;
-	if (n && !load->conf->worker_blocks) {
+	if (!n)
+		return;
+	load->conf->worker_blocks = calloc(n, sizeof(*load->conf->worker_blocks));
+	if (!load->conf->worker_blocks) {
 		load->no_memory = true;
 		return;
 	}

@@ -130,8 +130,8 @@ static void read_file(struct load *load)
 {
 	const struct yaml_node *root = load->file.root;
 
-	/* A file of comments alone is no document, and "---" alone an empty text. */
-	if (!root || root->bad || (root->kind == YAML_TEXT && root->len == 0))
+	/* A file of comments alone is no document, and "---" alone an empty text. Out of memory, a node has no text. */
+	if (load->file.no_memory || !root || root->bad || (root->kind == YAML_TEXT && root->len == 0))
 		return;
 	if (root->kind != YAML_MAP) {
 		yaml_error(&load->file, root, "wrong type, %s (a mapping: key: value)", yaml_kind_name(root));

@@ -107,6 +107,7 @@ static void print_scaled(const struct value_unit *units, uint64_t n, struct outb
 {
 	const struct value_unit *best = units;
 
+	assert(units->name && units->factor == 1); /* so every n is a number of something */
 	for (const struct value_unit *unit = units; unit->name; unit++) {
 		if (n >= unit->factor && n % unit->factor == 0)
 			best = unit;

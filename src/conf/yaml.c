@@ -1,6 +1,7 @@
 /* yaml.c - libyaml's events to a tree. */
 #include "conf/yaml.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -154,6 +155,7 @@ static bool take_event(struct reader *reader, const yaml_event_t *event)
 	case YAML_MAPPING_START_EVENT: return begin(reader, YAML_MAP, event);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
+		assert(reader->current);
 		reader->current->open = false;
 		reader->current = reader->current->parent;
 		reader->depth--;
@@ -290,14 +292,18 @@ void yaml_read(struct yaml_file *file, const char *name)
 	arena_init(&file->arena, file->first, sizeof(file->first));
 	err = read_whole(name, &bytes, &len);
 	if (err < 0) {
+		const char *why = uv_strerror(err);
+
+		if (err == UV_EISDIR)
+			why = "is a directory";
+		else if (err == UV_EFBIG)
+			why = "is too large";
 		file->incomplete = true;
 		file->no_memory = err == UV_ENOMEM;
-		yaml_error(file, &whole, "%s (a YAML file of at most 1 MB)",
-			err == UV_EISDIR          ? "is a directory"
-				: err == UV_EFBIG ? "is too large"
-						  : uv_strerror(err));
+		yaml_error(file, &whole, "%s (a YAML file of at most 1 MB)", why);
 		return;
 	}
+	assert(bytes);
 	text = bytes;
 	if (len >= 3 && !memcmp(bytes, mark, 3)) {
 		text += 3;

@@ -113,7 +113,7 @@ static int bind_tcp(int fd, const struct value_address *address)
 
 static void note_address(struct listener *listener, const struct value_address *address)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = address->sa;
 	socklen_t len = sizeof(sa);
 	char host[INET6_ADDRSTRLEN] = "";
 
@@ -124,8 +124,7 @@ static void note_address(struct listener *listener, const struct value_address *
 		snprintf(listener->address, sizeof(listener->address), "unix:%s", un->sun_path);
 		return;
 	}
-	if (getsockname(listener->fd, (struct sockaddr *)&sa, &len) < 0)
-		sa = address->sa;
+	(void)getsockname(listener->fd, (struct sockaddr *)&sa, &len);
 	if (sa.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&sa;
 
@@ -140,8 +139,8 @@ static void note_address(struct listener *listener, const struct value_address *
 	if (address->any_host)
 		snprintf(listener->address, sizeof(listener->address), ":%u", listener->port);
 	else
-		snprintf(listener->address, sizeof(listener->address), sa.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host,
-			listener->port);
+		snprintf(listener->address, sizeof(listener->address), sa.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u",
+			host, listener->port);
 }
 
 /* ":80" on a machine without IPv6. */
@@ -203,7 +202,8 @@ int listener_bind(struct listener *listener, const struct value_address *address
 	}
 	if (fd < 0)
 		return fd;
-	*listener = (struct listener){ .fd = fd, .backlog = backlog, .accepted = accepted, .owner = owner, .shard = shard };
+	*listener =
+		(struct listener){ .fd = fd, .backlog = backlog, .accepted = accepted, .owner = owner, .shard = shard };
 	note_address(listener, address);
 	err = uv_poll_init(loop, &listener->poll, fd);
 	if (err < 0)

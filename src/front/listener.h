@@ -30,11 +30,11 @@ struct listener {
 	uv_poll_t poll;
 	uv_timer_t resume;
 	listener_fn *accepted;
-	void *owner;          /* borrowed */
+	void *owner;                 /* borrowed */
 	struct metrics_shard *shard; /* counts the paused ones; written by this thread */
-	char address[140];    /* as it is: the port that the system chose, if it was 0 */
-	unsigned port;        /* 0 for a unix socket */
-	char unix_path[108];  /* removed when closed */
+	char address[140];           /* as it is: the port that the system chose, if it was 0 */
+	unsigned port;               /* 0 for a unix socket */
+	char unix_path[108];         /* removed when closed */
 };
 
 /*

@@ -7,10 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
+#include "http/answer.h"
 #include "http/request.h"
-#include "http/router.h"
-#include "http/status.h"
 #include "http/transfer.h"
 
 enum { FLUSH_AT = 256 * 1024 }; /* bytes of replies that are sent before more are made */
@@ -102,7 +100,7 @@ static bool release(struct service *service, struct slot *slot, int fd) REQUIRES
 	return true;
 }
 
-/* The slot's request is over, or nobody is left to answer: its reply, if one comes, finds another tag and is dropped. */
+/* The slot's request is over, or nobody is left to answer: a reply that comes finds another tag and is dropped. */
 static void forget_request(struct service *service, struct slot *slot)
 {
 	slot->request = NULL;
@@ -157,100 +155,11 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 	}
 }
 
-/* Puts a reply into the batch. */
-static void answer(struct service *service, struct slot *slot, const struct reply *reply, bool counted)
-{
-	struct metrics_shard *shard = service->set.shard;
-
-	reply_write(&service->batch, reply, &service->stamp);
-	if (counted) {
-		metrics_add(shard, METRIC_responses + METRICS_CODE(reply->status), 1);
-		if (slot->owed++)
-			slot->owed_rest_ns = slot->started_ns;
-		else
-			slot->owed_first_ns = slot->started_ns;
-	}
-	if (!reply->keep_alive) {
-		slot->close_after = true;
-		slot->closed_reason = CLOSED_KEEPALIVE_END;
-	}
-}
-
-/* An answer that rmsd makes itself: the reason phrase as text, and perhaps more. */
-static void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more)
-{
-	char body[160];
-	size_t len = 0;
-	const char *const parts[] = { status_reason(reply->status), more ? ": " : "", more ? more : "", "\n" };
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		size_t n = strlen(parts[i]);
-
-		if (n > sizeof(body) - len)
-			n = sizeof(body) - len;
-		memcpy(body + len, parts[i], n);
-		len += n;
-	}
-	reply->type = "text/plain; charset=utf-8";
-	reply->body = body;
-	reply->body_len = len;
-	answer(service, slot, reply, true);
-}
-
-/* Refuses what cannot be understood, after the replies to what came before it; nothing behind it is looked at. */
-static void refuse_bad(struct service *service, struct slot *slot, const struct message *message)
-{
-	struct reply reply = { .status = message->error };
-	bool too_large = reply.status == 413 || reply.status == 414 || reply.status == 431;
-
-	log_debug("a request was refused", "worker=%s status=%d reason=\"%s\"", service->worker, reply.status,
-		message->reason);
-	metrics_add(service->set.shard, METRIC_errors + (too_large ? ERROR_TOO_LARGE : ERROR_BAD_REQUEST), 1);
-	answer_status(service, slot, &reply, message->reason);
-	slot->closed_reason = CLOSED_ERROR;
-	slot->linger = true;
-}
-
-/* No handler is called for it. */
-static bool answer_without_handler(
-	struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply)
-{
-	char allow[128];
-
-	if (slot->refuse) {
-		reply->status = 503;
-		if (slot->refuse == REFUSE_TRY_AGAIN) {
-			reply->fields = "Retry-After: 1\r\n";
-			reply->fields_len = strlen(reply->fields);
-		}
-		slot->refuse = REFUSE_NONE;
-		metrics_add(service->set.shard, METRIC_errors + ERROR_OUTCOME_UNKNOWN, 1);
-		answer_status(service, slot, reply, "the worker was lost, the outcome is unknown");
-		return true;
-	}
-	if (match->route)
-		return false;
-	if (match->allow) {
-		reply->fields = allow;
-		reply->fields_len = (size_t)snprintf(allow, sizeof(allow), "Allow: %s\r\n", match->allow);
-		reply->status = match->options ? 204 : 405;
-		if (reply->status == 204)
-			answer(service, slot, reply, true);
-		else
-			answer_status(service, slot, reply, NULL);
-		reply->fields = NULL; /* allow ends here */
-		return true;
-	}
-	reply->status = 404;
-	answer_status(service, slot, reply, NULL);
-	return true;
-}
-
 static void commit(struct service *service, struct slot *slot, struct rms_request *req)
 {
 	if (atomic_load_explicit(&service->closing, memory_order_relaxed))
 		req->reply.keep_alive = false;
-	answer(service, slot, &req->reply, !req->match.route->uncounted);
+	answer_put(service, slot, &req->reply, !req->match.route->uncounted);
 }
 
 /* The request at in_off has its answer. */
@@ -339,7 +248,7 @@ static bool handle(struct service *service, struct slot *slot, int fd, struct me
 	req->service = service;
 	req->reply = reply;
 	router_find(router, (int)method, req->path, strlen(req->path), &req->match);
-	if (answer_without_handler(service, slot, &req->match, &reply)) {
+	if (answer_unhandled(service, slot, &req->match, &reply)) {
 		service_spare(service, req);
 		drop_message(slot);
 		consume(slot, len);
@@ -394,15 +303,14 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 			message = &service->scratch;
 			message_init(message);
 		}
-		status = message_feed(
-			message, &service->limits, slot->in + slot->in_off, slot->in_len - slot->in_off);
+		status = message_feed(message, &service->limits, slot->in + slot->in_off, slot->in_len - slot->in_off);
 		if (status == MESSAGE_COMPLETE) {
 			if (!handle(service, slot, fd, message))
 				return;
 			continue;
 		}
 		if (status == MESSAGE_BAD) {
-			refuse_bad(service, slot, message);
+			answer_bad(service, slot, message);
 			message_finish(&service->scratch);
 		} else if (!keep_message(service, slot)) {
 			slot->close_after = true;
@@ -422,8 +330,7 @@ static void discard(struct service *service, struct slot *slot, int fd) REQUIRES
 
 void conn_accepted(struct slot *slot, const struct conf *conf)
 {
-	atomic_store_explicit(
-		&slot->deadline_ms, uv_hrtime() / 1000000 + conf->header_timeout, memory_order_relaxed);
+	atomic_store_explicit(&slot->deadline_ms, uv_hrtime() / 1000000 + conf->header_timeout, memory_order_relaxed);
 }
 
 void conn_event(struct service *service, struct slot *slot, int fd, uint32_t events)

@@ -40,8 +40,9 @@ void reply_stamp_update(struct reply_stamp *stamp)
 		return;
 	stamp->second = now.tv_sec;
 	gmtime_r(&now.tv_sec, &tm);
-	snprintf(line, sizeof(line), "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n", days + 3 * (ptrdiff_t)tm.tm_wday,
-		tm.tm_mday, months + 3 * (ptrdiff_t)tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	snprintf(line, sizeof(line), "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n",
+		days + 3 * (ptrdiff_t)tm.tm_wday, tm.tm_mday, months + 3 * (ptrdiff_t)tm.tm_mon, tm.tm_year + 1900,
+		tm.tm_hour, tm.tm_min, tm.tm_sec);
 	memcpy(stamp->fields, line, REPLY_DATE_LEN);
 }
 
@@ -75,8 +76,8 @@ void reply_write(struct outbuf *out, const struct reply *reply, const struct rep
 	const char *line = status_line(reply->status, &line_len);
 	char *start, *at;
 
-	start = outbuf_reserve(out,
-		line_len + stamp->len + type_len + reply->fields_len + (sends_body ? reply->body_len : 0) + 128);
+	start = outbuf_reserve(
+		out, line_len + stamp->len + type_len + reply->fields_len + (sends_body ? reply->body_len : 0) + 128);
 	if (!start)
 		return;
 	at = put(start, line, line_len);
@@ -111,7 +112,7 @@ static bool is_token(const char *name)
 		return false;
 	for (; *name; name++) {
 		bool alnum = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-			     (*name >= '0' && *name <= '9');
+			(*name >= '0' && *name <= '9');
 
 		if (!alnum && !strchr(others, *name))
 			return false;
@@ -129,7 +130,8 @@ static bool is_value(const char *value)
 
 static bool is_ours(const char *name)
 {
-	static const char *const ours[] = { "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding" };
+	static const char *const ours[] = { "Connection", "Content-Length", "Content-Type", "Date",
+		"Transfer-Encoding" };
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
 		if (!strcasecmp(name, ours[i]))

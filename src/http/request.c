@@ -90,7 +90,8 @@ const char *rms_request_param(const struct rms_request *req, const char *name)
 	for (unsigned i = 0; i < route->n_params; i++)
 		if (!strcmp(route->param_names[i], name))
 			/* The arena is the request's memory, not its value. */
-			return arena_copy((struct arena *)&req->arena, req->match.params[i].at, req->match.params[i].len);
+			return arena_copy(
+				(struct arena *)&req->arena, req->match.params[i].at, req->match.params[i].len);
 	return NULL;
 }
 

@@ -32,11 +32,11 @@ struct rms_request {
 	uint32_t n_fields;
 	const char *body;
 	size_t body_len;
-	struct outbuf chunked_body;   /* its memory, if the body was chunked */
+	struct outbuf chunked_body; /* its memory, if the body was chunked */
 	struct reply reply;
-	bool in_handler;              /* the handler has not returned yet */
+	bool in_handler; /* the handler has not returned yet */
 	bool replied;
-	bool live;                    /* deferred: in the service's list */
+	bool live; /* deferred: in the service's list */
 	struct arena arena;
 	char first[2048];
 };
@@ -45,8 +45,8 @@ struct rms_request {
 struct rms_request *request_create(void);
 void request_destroy(struct rms_request *req); /* accepts NULL */
 /*
- * Fills a fresh or emptied request from a complete message, whose bytes begin at base; takes the message's chunked body.
- * false when out of memory.
+ * Fills a fresh or emptied request from a complete message, whose bytes begin at base; takes the message's chunked
+ * body. false when out of memory.
  */
 bool request_fill(struct rms_request *req, struct message *message, const char *base);
 /* Back to fresh: frees what the last use allocated. */

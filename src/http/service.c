@@ -20,7 +20,7 @@ static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
 {
 	owner_yield(&service->owner);
 	return !service->owner.revoked && !atomic_load_explicit(&service->leave, memory_order_relaxed) &&
-	       service->now_ns - service->turn_ns < TURN_NS;
+		service->now_ns - service->turn_ns < TURN_NS;
 }
 
 static int on_events(void *arg, const struct epoll_event *events, int n)

@@ -51,10 +51,10 @@ struct service {
 	struct message_limits limits;
 
 	/* Control thread. */
-	int64_t given;                    /* connections given to it, less those taken from it */
-	_Atomic bool leave;               /* stop between two events: about to be revoked */
-	_Atomic bool closing;             /* shutdown: connections close as they become idle */
-	_Atomic uint32_t release_wanted;  /* connections to let go at their next request boundary; counted down here */
+	int64_t given;                   /* connections given to it, less those taken from it */
+	_Atomic bool leave;              /* stop between two events: about to be revoked */
+	_Atomic bool closing;            /* shutdown: connections close as they become idle */
+	_Atomic uint32_t release_wanted; /* connections to let go at their next request boundary; counted down here */
 
 	/* Any thread, under kick_lock. */
 	struct lock kick_lock;
@@ -63,18 +63,18 @@ struct service {
 	uv_async_t wakeup;
 
 	/* The loop's thread. */
-	uv_idle_t idle;                   /* active while the ready queue or replied is not empty */
+	uv_idle_t idle; /* active while the ready queue or replied is not empty */
 	unsigned open_handles;
 	void (*closed)(struct service *service);
-	uint64_t turn_ns;                 /* when this turn began */
-	uint64_t now_ns;                  /* the newest look at the clock */
+	uint64_t turn_ns; /* when this turn began */
+	uint64_t now_ns;  /* the newest look at the clock */
 	struct reply_stamp stamp;
-	struct message scratch;           /* the parse of a request that is here whole */
-	struct outbuf batch;              /* the replies of one connection's turn */
-	struct list replied;              /* deferred requests whose reply is there */
-	struct list live;                 /* deferred requests without one */
-	struct list spare;                /* empty requests, for the next one */
-	uint64_t *ready;                  /* tags of connections with whole requests left over */
+	struct message scratch; /* the parse of a request that is here whole */
+	struct outbuf batch;    /* the replies of one connection's turn */
+	struct list replied;    /* deferred requests whose reply is there */
+	struct list live;       /* deferred requests without one */
+	struct list spare;      /* empty requests, for the next one */
+	uint64_t *ready;        /* tags of connections with whole requests left over */
 	unsigned n_ready, ready_cap;
 	char read_buffer[SERVICE_READ_SIZE];
 };

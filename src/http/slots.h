@@ -48,33 +48,33 @@ enum slot_role { ROLE_PUBLIC, ROLE_WORKER, ROLE_ADMIN, ROLE_CONTROL, ROLES };
 enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
 
 struct slot {
-	_Atomic uint64_t word;         /* generation << 32 | owner's id; 0: free, or in the control thread's hands */
-	_Atomic uint64_t deadline_ms;  /* on the uv_hrtime() clock; 0: none. Also read by the sweep, without the lock */
-	uint32_t generation;           /* of the last give */
-	uint32_t interest;             /* the epoll events asked for; 0: only that it is reset */
-	uint8_t role, state;           /* enum slot_role, enum conn_state */
-	bool in_set : 1;               /* registered with the owner's pollset */
-	bool eof : 1;                  /* the client has closed its side */
-	bool close_after : 1;          /* close when out is sent */
-	bool linger : 1;               /* and throw away what comes for a while before that */
-	bool queued : 1;               /* its tag is in the owner's ready queue */
-	bool rerun : 1;                /* the running request may be run again elsewhere (RFC 9110 section 9.2.2) */
-	bool deferred : 1;             /* its handler has returned without a reply */
-	uint8_t refuse;                /* enum conn_refusal (conn.h): answer the first request of in with 503 */
-	bool seen : 1;                 /* has sent a byte since it was accepted */
-	uint8_t closed_reason;         /* METRIC_connections_closed + this, with close_after */
-	uint32_t running_len;          /* bytes of in that are the running request's */
-	char *in;                      /* received, from the first byte of the oldest unanswered request at in_off */
+	_Atomic uint64_t word;        /* generation << 32 | owner's id; 0: free, or in the control thread's hands */
+	_Atomic uint64_t deadline_ms; /* on the uv_hrtime() clock; 0: none. Also read by the sweep, without the lock */
+	uint32_t generation;          /* of the last give */
+	uint32_t interest;            /* the epoll events asked for; 0: only that it is reset */
+	uint8_t role, state;          /* enum slot_role, enum conn_state */
+	bool in_set : 1;              /* registered with the owner's pollset */
+	bool eof : 1;                 /* the client has closed its side */
+	bool close_after : 1;         /* close when out is sent */
+	bool linger : 1;              /* and throw away what comes for a while before that */
+	bool queued : 1;              /* its tag is in the owner's ready queue */
+	bool rerun : 1;               /* the running request may be run again elsewhere (RFC 9110 section 9.2.2) */
+	bool deferred : 1;            /* its handler has returned without a reply */
+	uint8_t refuse;               /* enum conn_refusal (conn.h): answer the first request of in with 503 */
+	bool seen : 1;                /* has sent a byte since it was accepted */
+	uint8_t closed_reason;        /* METRIC_connections_closed + this, with close_after */
+	uint32_t running_len;         /* bytes of in that are the running request's */
+	char *in;                     /* received, from the first byte of the oldest unanswered request at in_off */
 	uint32_t in_off, in_len, in_cap;
 	uint32_t out_off, out_len, out_cap;
-	char *out;                     /* finished replies that the kernel has not taken: out_off to out_len */
-	struct message *message;       /* the parse of a request partly here; NULL: none */
-	struct rms_request *request;   /* the running one; its memory is the owner's */
-	uint64_t started_ns;           /* when the oldest unanswered request's first byte was seen */
-	uint64_t received_ns;          /* when the newest byte was */
+	char *out;                            /* finished replies that the kernel has not taken: out_off to out_len */
+	struct message *message;              /* the parse of a request partly here; NULL: none */
+	struct rms_request *request;          /* the running one; its memory is the owner's */
+	uint64_t started_ns;                  /* when the oldest unanswered request's first byte was seen */
+	uint64_t received_ns;                 /* when the newest byte was */
 	uint64_t owed_first_ns, owed_rest_ns; /* starts of the replies in out: of the first, of all others */
-	uint32_t owed;                 /* replies in out */
-	uint32_t unsent;               /* while writing: bytes the client had not taken from the kernel at the last look */
+	uint32_t owed;                        /* replies in out */
+	uint32_t unsent; /* while writing: bytes the client had not taken from the kernel at the last look */
 };
 
 /* One thread's hold on its slots. Embedded in struct service (conn.h). */

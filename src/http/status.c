@@ -13,7 +13,7 @@ struct line {
 
 static const struct line lines[LAST - FIRST + 1] = {
 #define LINE(code, reason) "HTTP/1.1 " #code " " reason "\r\n"
-#define STATUS(code, reason, sender) [(code) - FIRST] = { LINE(code, reason), sizeof(LINE(code, reason)) - 1, reason },
+#define STATUS(code, reason, sender) [code - FIRST] = { LINE(code, reason), sizeof(LINE(code, reason)) - 1, reason },
 #include "http/status.def"
 };
 
@@ -21,8 +21,7 @@ static const struct line lines[LAST - FIRST + 1] = {
 static const char bare[LAST - FIRST + 1][BARE_LEN + 1] = {
 #define ONE(code) "HTTP/1.1 " #code " \r\n",
 #define TEN(ht) \
-	ONE(ht##0) ONE(ht##1) ONE(ht##2) ONE(ht##3) ONE(ht##4) \
-	ONE(ht##5) ONE(ht##6) ONE(ht##7) ONE(ht##8) ONE(ht##9)
+	ONE(ht##0) ONE(ht##1) ONE(ht##2) ONE(ht##3) ONE(ht##4) ONE(ht##5) ONE(ht##6) ONE(ht##7) ONE(ht##8) ONE(ht##9)
 #define HUNDRED(h) TEN(h##0) TEN(h##1) TEN(h##2) TEN(h##3) TEN(h##4) TEN(h##5) TEN(h##6) TEN(h##7) TEN(h##8) TEN(h##9)
 	HUNDRED(2) HUNDRED(3) HUNDRED(4) HUNDRED(5)
 };

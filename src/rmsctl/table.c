@@ -1,6 +1,7 @@
 /* table.c - aligned columns and sentences from the JSON of the control socket. */
 #include "rmsctl/table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -91,6 +92,7 @@ static void print(struct grid *grid, struct outbuf *out)
 	const char *at, *end;
 	size_t i;
 
+	assert(grid->n_columns > 0);
 	if (grid->cells.failed) {
 		out->failed = true;
 		goto finish_cells;
@@ -135,13 +137,16 @@ int table_workers(const json_t *workers, struct outbuf *out)
 
 	if (!json_is_array(workers))
 		return -EINVAL;
-	json_array_foreach(workers, i, worker) if (!json_is_object(worker)) return -EINVAL;
+	json_array_foreach(workers, i, worker)
+		if (!json_is_object(worker))
+			return -EINVAL;
 	for (j = 0; j < grid.n_columns; j++) {
 		add_text(&grid, columns[j].title);
 		grid.right |= (unsigned)columns[j].right << j;
 	}
-	json_array_foreach(workers, i, worker) for (j = 0; j < grid.n_columns; j++)
-		add_value(&grid, json_object_get(worker, columns[j].key));
+	json_array_foreach(workers, i, worker)
+		for (j = 0; j < grid.n_columns; j++)
+			add_value(&grid, json_object_get(worker, columns[j].key));
 	print(&grid, out);
 	return 0;
 }
@@ -175,8 +180,7 @@ static void add_listeners(struct grid *grid, const json_t *listeners)
 	const json_t *listener;
 	size_t i;
 
-	json_array_foreach(listeners, i, listener)
-	{
+	json_array_foreach(listeners, i, listener) {
 		const json_t *worker = json_object_get(listener, "worker");
 
 		append_value(json_object_get(listener, "role"), &grid->cells);

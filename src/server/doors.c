@@ -10,11 +10,25 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+static const char *advise(int err, const char *in_use, const char *denied)
+{
+	switch (err) {
+	case UV_EADDRINUSE: return in_use;
+	case UV_EACCES: return denied;
+	case UV_EEXIST: return ": there is a file of that name that is no socket";
+	default: return NULL;
+	}
+}
+
 /* "KEY ADDRESS: why: what to do" */
 static int fail(struct outbuf *error, int err, const char *key, const char *address, const char *advice)
 {
-	const char *why = err == UV_EADDRINUSE ? "address in use" : err == UV_EACCES ? "permission denied" : uv_strerror(err);
+	const char *why = uv_strerror(err);
 
+	if (err == UV_EADDRINUSE)
+		why = "address in use";
+	else if (err == UV_EACCES)
+		why = "permission denied";
 	outbuf_printf(error, "%s%s%s: %s", key, *key ? " " : "", address, why);
 	if (advice)
 		outbuf_printf(error, "%s", advice);
@@ -30,14 +44,13 @@ static int open_publics(struct doors *doors, const struct doors_setup *setup, st
 		return UV_ENOMEM;
 	for (unsigned i = 0; i < listen->n; i++) {
 		const struct value_address *address = &listen->items[i];
-		int err = listener_bind(&doors->publics[i], address, (int)setup->conf->backlog, 0666, setup->shard, setup->loop,
-			setup->on_publics, setup->owner);
+		int err = listener_bind(&doors->publics[i], address, (int)setup->conf->backlog, 0666, setup->shard,
+			setup->loop, setup->on_publics, setup->owner);
 
 		if (err < 0)
 			return fail(error, err, "", address->text,
-				err == UV_EACCES ? ": run as root, or -o listen=:8080"
-				: err == UV_EADDRINUSE ? ": is another server there? try -o listen=:8080"
-						       : NULL);
+				advise(err, ": is another server there? try -o listen=:8080",
+					": run as root, or -o listen=:8080"));
 		doors->n_publics++;
 	}
 	return 0;
@@ -81,8 +94,8 @@ static int open_workers(struct doors *doors, const struct doors_setup *setup, st
 			setup->on_worker, setup->owner);
 
 		if (err < 0) {
-			snprintf(text, sizeof(text), ":%u",
-				conf->worker_port > 0 ? (unsigned)conf->worker_port + i : 0);
+			snprintf(
+				text, sizeof(text), ":%u", conf->worker_port > 0 ? (unsigned)conf->worker_port + i : 0);
 			return fail(error, err, "worker_port", text,
 				err == UV_EACCES ? ": run as root, or -o worker_port=5001"
 						 : ": try -o worker_port=auto, or 0 for none");
@@ -116,14 +129,12 @@ static int open_control(struct doors *doors, const struct doors_setup *setup, st
 	un->sun_family = AF_UNIX;
 	snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
 	if (!err)
-		err = listener_bind(&doors->control, &address, (int)setup->conf->backlog, 0600, setup->shard, setup->loop,
-			setup->on_control, setup->owner);
+		err = listener_bind(&doors->control, &address, (int)setup->conf->backlog, 0600, setup->shard,
+			setup->loop, setup->on_control, setup->owner);
 	if (err < 0)
 		return fail(error, err, "control_socket", path,
-			err == UV_EADDRINUSE ? ": another rmsd answers there: stop it, or -o control_socket=/tmp/rmsd.sock"
-			: err == UV_EACCES   ? ": run as root, or -o control_socket=/tmp/rmsd.sock"
-			: err == UV_EEXIST   ? ": there is a file of that name that is no socket"
-					     : NULL);
+			advise(err, ": another rmsd answers there: stop it, or -o control_socket=/tmp/rmsd.sock",
+				": run as root, or -o control_socket=/tmp/rmsd.sock"));
 	return 0;
 }
 
@@ -135,9 +146,8 @@ static int open_admin(struct doors *doors, const struct doors_setup *setup, stru
 
 	if (err < 0)
 		return fail(error, err, "admin_listen", address->text,
-			err == UV_EADDRINUSE ? " (a Prometheus here? try -o admin_listen=:9091)"
-			: err == UV_EACCES   ? ": run as root, or -o admin_listen=:9090"
-					     : NULL);
+			advise(err, " (a Prometheus here? try -o admin_listen=:9091)",
+				": run as root, or -o admin_listen=:9090"));
 	return 0;
 }
 

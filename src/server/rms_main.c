@@ -69,7 +69,8 @@ static bool read_command_line(int argc, char **argv, struct command_line *line)
 		}
 	}
 	if (line->contrary) {
-		fprintf(stderr, "%s: only one of -t, -T, -V, -h and --print-... at a time\ntry '%s --help'\n", argv[0], argv[0]);
+		fprintf(stderr, "%s: only one of -t, -T, -V, -h and --print-... at a time\ntry '%s --help'\n", argv[0],
+			argv[0]);
 		return false;
 	}
 	if (optind < argc) {

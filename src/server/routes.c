@@ -14,7 +14,7 @@ static void get_text(struct rms_request *req, void *state)
 	const struct conf_route *route = rms_request_data(req);
 
 	(void)state;
-	rms_reply_bytes(req, 200, "text/plain; charset=utf-8", route->text, route->text_len);
+	rms_reply_text(req, 200, route->text);
 }
 
 /* The series of the worker that answers, alone. */
@@ -26,8 +26,7 @@ static void get_own_metrics(struct rms_request *req, void *state)
 
 	(void)state;
 	metrics_write(metrics, (int)worker->index, &out);
-	rms_reply_bytes(
-		req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
+	rms_reply_bytes(req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
 	outbuf_finish(&out);
 }
 
@@ -96,8 +95,9 @@ int routes_build(struct routes *routes, const struct rms_app *app, const struct 
 	struct router *own = router_create(true);
 	int err;
 
-	*routes = (struct routes){ .own = { {
-		.method = "GET", .path = "/metrics", .handle = get_own_metrics, .data = metrics } } };
+	*routes = (struct routes){
+		.own = { { .method = "GET", .path = "/metrics", .handle = get_own_metrics, .data = metrics } }
+	};
 	routes->routers[ROLE_PUBLIC] = shared;
 	routes->routers[ROLE_WORKER] = own;
 	routes->texts = make_texts(app, conf);

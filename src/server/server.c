@@ -12,163 +12,23 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "admin/admin.h"
 #include "base/log.h"
 #include "base/schedule.h"
-#include "front/dispatch.h"
-#include "front/refusal.h"
-#include "http/conn.h"
 #include "http/status.h"
-#include "server/doors.h"
-#include "server/routes.h"
-#include "worker/fleet.h"
+#include "server/accept.h"
+#include "server/state.h"
 
 enum {
-	LIMIT_MAX = 1048576,  /* descriptors used, however many there may be */
-	RESERVE = 64,         /* for admin, control, the log, what libraries open */
-	RESERVE_WORKER = 8,   /* a loop and its set, twice while one ends and one starts; its listener */
+	LIMIT_MAX = 1048576, /* descriptors used, however many there may be */
+	RESERVE = 64,        /* for admin, control, the log, what libraries open */
+	RESERVE_WORKER = 8,  /* a loop and its set, twice while one ends and one starts; its listener */
 	STOP_TICK_MS = 5,
-	END_MS = 1000,        /* for threads to end, after which the process does not wait for them */
-};
-
-enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING, PHASE_ENDING, PHASE_CLOSED };
-
-struct server {
-	const struct conf *conf;
-	const struct rms_app *app;
-	uv_loop_t loop;
-	enum phase phase;
-	enum server_exit result;
-	int limit;            /* of descriptors */
-	int64_t max_connections;
-	struct slots *slots;
-	struct metrics *metrics;
-	struct metrics_shard *shard; /* the process's */
-	struct routes routes;
-	struct fleet *fleet;
-	struct admin *admin;
-	struct doors doors;
-	struct refusal refusal;
-	struct dispatch_candidate candidates[DISPATCH_MAX];
-	int signal_fd;
-	uv_poll_t signals;
-	uv_timer_t beat, stopping;
-	uint64_t deadline_ms; /* of the phase */
-	unsigned cut;
+	END_MS = 1000, /* for threads to end, after which the process does not wait for them */
 };
 
 static uint64_t now_ms(void)
 {
 	return uv_hrtime() / 1000000;
-}
-
-/* ---- dispatch ---- */
-
-static struct worker *pick(struct server *server, uint64_t key)
-{
-	struct fleet *fleet = server->fleet;
-	unsigned n = fleet_size(fleet);
-	int index;
-
-	for (unsigned i = 0; i < n; i++) {
-		struct worker *worker = fleet_worker(fleet, i);
-
-		server->candidates[i].up = worker_state(worker) == STATE_UP;
-		server->candidates[i].load = worker_load(worker);
-	}
-	index = dispatch_pick(server->conf->balance, server->candidates, n, key);
-	return index < 0 ? NULL : fleet_worker(fleet, (unsigned)index);
-}
-
-/* For a connection that changes hands: its address is asked only if it matters. */
-static struct worker *on_pick(void *arg, int fd)
-{
-	struct server *server = arg;
-	struct sockaddr_storage peer = { 0 };
-	socklen_t len = sizeof(peer);
-	uint64_t key = 0;
-
-	if (server->conf->balance == BALANCE_IP_HASH && getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
-		key = dispatch_key((const struct sockaddr *)&peer);
-	return pick(server, key);
-}
-
-static void shed(struct server *server, int fd, unsigned reason, const char *why)
-{
-	metrics_add(server->shard, METRIC_shed + reason, 1);
-	refusal_send(&server->refusal, fd, why);
-}
-
-static void on_refuse(void *arg, int fd)
-{
-	shed(arg, fd, SHED_NO_WORKER, "Service Unavailable: no worker is up\n");
-}
-
-static void on_publics(struct listener *listener, int fd, const struct sockaddr *peer)
-{
-	struct server *server = listener->owner;
-	struct worker *worker;
-
-	if (fleet_connections(server->fleet) >= server->max_connections) {
-		shed(server, fd, SHED_MAX_CONNECTIONS, "Service Unavailable: too many connections\n");
-		return;
-	}
-	worker = pick(server, dispatch_key(peer));
-	if (!worker) {
-		on_refuse(server, fd);
-		return;
-	}
-	conn_accepted(slots_open(server->slots, fd, ROLE_PUBLIC), server->conf);
-	fleet_give(server->fleet, worker, fd);
-}
-
-/* A worker's own port: the connection is pinned to it. */
-static void on_worker(struct listener *listener, int fd, const struct sockaddr *peer)
-{
-	struct server *server = listener->owner;
-	struct worker *worker = fleet_worker(server->fleet, (unsigned)(listener - server->doors.workers));
-
-	(void)peer;
-	if (worker_state(worker) != STATE_UP) {
-		close(fd);
-		return;
-	}
-	if (fleet_connections(server->fleet) >= server->max_connections) {
-		shed(server, fd, SHED_MAX_CONNECTIONS, "Service Unavailable: too many connections\n");
-		return;
-	}
-	conn_accepted(slots_open(server->slots, fd, ROLE_WORKER), server->conf);
-	fleet_give(server->fleet, worker, fd);
-}
-
-static void on_admin(struct listener *listener, int fd, const struct sockaddr *peer)
-{
-	struct server *server = listener->owner;
-
-	(void)peer;
-	conn_accepted(slots_open(server->slots, fd, ROLE_ADMIN), server->conf);
-	admin_give(server->admin, fd);
-}
-
-/* The socket's mode lets in root and our own user; this says so even if somebody changes the mode. */
-static void on_control(struct listener *listener, int fd, const struct sockaddr *peer)
-{
-	static const char denied[] = "{\"ok\":false,\"error\":\"permission denied: root and rmsd's own user may ask\"}\n";
-	struct server *server = listener->owner;
-	struct reply reply = {
-		.status = 403, .type = "application/json", .body = denied, .body_len = sizeof(denied) - 1
-	};
-	struct ucred cred = { .uid = (uid_t)-1 };
-	socklen_t len = sizeof(cred);
-
-	(void)peer;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || (cred.uid != 0 && cred.uid != geteuid())) {
-		log_warn("the control socket was refused", "uid=%ld pid=%ld", (long)cred.uid, (long)cred.pid);
-		refusal_reply(&server->refusal, fd, &reply);
-		return;
-	}
-	conn_accepted(slots_open(server->slots, fd, ROLE_CONTROL), server->conf);
-	admin_give(server->admin, fd);
 }
 
 /* ---- down ---- */
@@ -282,7 +142,7 @@ static void serve(struct server *server)
 {
 	int err;
 
-	if (!pick(server, 0)) {
+	if (!accept_pick(server, 0)) {
 		fail(server, "no worker could start");
 		begin_stop(server);
 		return;
@@ -296,9 +156,10 @@ static void serve(struct server *server)
 	server->phase = PHASE_RUNNING;
 	admin_serve(server->admin);
 	for (unsigned i = 0; i < server->doors.n_status; i++)
-		log_info("listening", "role=%s address=%s", server->doors.status[i].role, server->doors.status[i].address);
-	log_info("rmsd is up", "version=%s workers=%u max_connections=%lld descriptors=%d control_socket=%s", RMSD_VERSION,
-		fleet_size(server->fleet), (long long)server->max_connections, server->limit,
+		log_info("listening", "role=%s address=%s", server->doors.status[i].role,
+			server->doors.status[i].address);
+	log_info("rmsd is up", "version=%s workers=%u max_connections=%lld descriptors=%d control_socket=%s",
+		RMSD_VERSION, fleet_size(server->fleet), (long long)server->max_connections, server->limit,
 		server->conf->control_socket);
 }
 
@@ -390,7 +251,8 @@ static void raise_limit(struct server *server)
 	server->limit = limit.rlim_cur < LIMIT_MAX ? (int)limit.rlim_cur : LIMIT_MAX;
 	/* A tiny limit is for a test, or a mistake: half of it then. */
 	most = server->limit > 2 * reserve ? server->limit - reserve : server->limit / 2;
-	server->max_connections = conf->max_connections && (int)conf->max_connections < most ? (int)conf->max_connections : most;
+	server->max_connections =
+		conf->max_connections && (int)conf->max_connections < most ? (int)conf->max_connections : most;
 }
 
 static int build_fleet(struct server *server)
@@ -401,7 +263,7 @@ static int build_fleet(struct server *server)
 		.limit = server->limit,
 		.metrics = server->metrics,
 		.app = server->app,
-		.hooks = { server, on_pick, on_port, on_state, on_refuse, on_shutdown },
+		.hooks = { server, accept_pick_again, on_port, on_state, accept_refuse, on_shutdown },
 	};
 	int err;
 
@@ -422,10 +284,10 @@ static int open_doors(struct server *server, struct outbuf *error)
 		.shard = server->shard,
 		.loop = &server->loop,
 		.owner = server,
-		.on_publics = on_publics,
-		.on_worker = on_worker,
-		.on_admin = on_admin,
-		.on_control = on_control,
+		.on_publics = accept_public,
+		.on_worker = accept_worker,
+		.on_admin = accept_admin,
+		.on_control = accept_control,
 	};
 
 	return doors_open(&server->doors, &setup, error);

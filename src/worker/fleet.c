@@ -20,9 +20,9 @@ struct fleet {
 	struct mailbox orders, news;
 	struct mover *mover;
 	struct sweep sweep;
-	uv_timer_t retry;    /* active while an order waits for a lock */
-	struct list taking;  /* orders whose victim still has its slots */
-	unsigned running;    /* incarnations that have not ended */
+	uv_timer_t retry;   /* active while an order waits for a lock */
+	struct list taking; /* orders whose victim still has its slots */
+	unsigned running;   /* incarnations that have not ended */
 	bool stopping;
 	_Atomic uint64_t generation;
 	unsigned n_workers;
@@ -137,7 +137,8 @@ static int spawn(struct worker *worker)
 	memcpy(setup.routers, fleet->set.routers, sizeof(setup.routers));
 	err = incarnation_start(&setup, &worker->now);
 	if (err < 0) {
-		log_error("a worker's thread could not be started", "worker=%s error=%s", worker->name, uv_err_name(err));
+		log_error(
+			"a worker's thread could not be started", "worker=%s error=%s", worker->name, uv_err_name(err));
 		return err;
 	}
 	metrics_attach(fleet->set.metrics, worker->index, incarnation_shard(worker->now));
@@ -344,8 +345,8 @@ int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet 
 	fleet->loop = loop;
 	fleet->n_workers = n;
 	list_init(&fleet->taking);
-	err = mover_create(fleet, &setup->hooks, setup->slots, setup->limit, setup->conf->balance == BALANCE_IP_HASH, loop,
-		&fleet->mover);
+	err = mover_create(fleet, &setup->hooks, setup->slots, setup->limit, setup->conf->balance == BALANCE_IP_HASH,
+		loop, &fleet->mover);
 	if (err < 0)
 		goto free_fleet;
 	err = mailbox_init(&fleet->orders, loop, on_order, fleet);
@@ -434,6 +435,8 @@ void fleet_stop(struct fleet *fleet, unsigned *cut)
 		worker->now = NULL;
 		sweep_drop(&fleet->sweep, incarnation_service(incarnation));
 		incarnation_ask_to_leave(incarnation);
+		enter(worker, STATE_DOWN);
+		refuse_waiting(worker, "was not started: rmsd is shutting down");
 		incarnation_wake(incarnation);
 	}
 }

@@ -2,8 +2,8 @@
  * incarnation.h - one life of a worker: a thread, its loop, its copy of the app's state, its numbers.
  *
  * A worker (fleet.h) is a name that has one incarnation after another. The control thread creates one, gives it
- * connections, revokes it and, when its thread has ended, joins and frees it; it never waits for it. The admin thread is
- * an incarnation too, of an app of rmsd's own.
+ * connections, revokes it and, when its thread has ended, joins and frees it; it never waits for it. The admin thread
+ * is an incarnation too, of an app of rmsd's own.
  *
  * Thread: the control thread, except as said.
  */

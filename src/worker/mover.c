@@ -17,11 +17,11 @@ struct mover {
 	struct fleet *fleet;
 	struct fleet_hooks hooks;
 	struct slots *slots;
-	struct owner waiting;      /* holds connections while no worker is up: a set that nobody polls */
-	uv_timer_t tick;           /* active while a worker gets its share */
+	struct owner waiting; /* holds connections while no worker is up: a set that nobody polls */
+	uv_timer_t tick;      /* active while a worker gets its share */
 	unsigned ticks_left;
 	struct worker *newcomer;
-	bool hashed;               /* balance: ip_hash */
+	bool hashed; /* balance: ip_hash */
 	uv_async_t released_async;
 	struct lock released_lock; /* guards the next two */
 	int *released;             /* fds in nobody's hands; room for all there can be */
@@ -85,8 +85,8 @@ static void close_taken(struct mover *mover, struct worker *from, int fd, unsign
 	slots_close(mover->slots, fd);
 }
 
-bool mover_take_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned reason,
-	unsigned *moved)
+bool mover_take_all(
+	struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned reason, unsigned *moved)
 {
 	struct service *service = incarnation_service(incarnation);
 
@@ -139,8 +139,7 @@ bool mover_close_all(struct mover *mover, struct worker *from, struct incarnatio
 /* Whether slot may be taken from a worker that goes on: it is at rest and not about to close. */
 static bool is_free(const struct slot *slot)
 {
-	return slot->role == ROLE_PUBLIC && !slot->request && !slot->close_after &&
-	       slot->state != CONN_CLOSING;
+	return slot->role == ROLE_PUBLIC && !slot->request && !slot->close_after && slot->state != CONN_CLOSING;
 }
 
 /*
@@ -344,8 +343,8 @@ bool mover_expire(struct mover *mover, struct slot *slot)
 	return true;
 }
 
-int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, struct slots *slots, int limit,
-	bool hashed, uv_loop_t *loop, struct mover **out)
+int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, struct slots *slots, int limit, bool hashed,
+	uv_loop_t *loop, struct mover **out)
 {
 	struct mover *mover = calloc(1, sizeof(*mover));
 	int err = UV_ENOMEM;
@@ -384,6 +383,12 @@ free_mover:
 
 void mover_close(struct mover *mover)
 {
+	/* Nobody is left to serve what waits, or was on its way. */
+	for (int fd = 0; fd < slots_end(mover->slots); fd++)
+		if (slot_owner(slots_at(mover->slots, fd)) == mover->waiting.id)
+			slots_close(mover->slots, fd);
+	while (mover->n_released)
+		slots_close(mover->slots, mover->released[--mover->n_released]);
 	uv_close((uv_handle_t *)&mover->tick, NULL);
 	uv_close((uv_handle_t *)&mover->released_async, NULL);
 }

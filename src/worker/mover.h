@@ -21,6 +21,7 @@ struct mover;
 int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, struct slots *slots, int limit, bool hashed,
 	uv_loop_t *loop, struct mover **out);
 void mover_destroy(struct mover *mover); /* accepts NULL; after mover_close() */
+/* No worker runs any more: closes what waits for one, and the handles. */
 void mover_close(struct mover *mover);
 
 /* Gives the slot of fd, in the caller's hands, to an incarnation of worker. false: it could not be, and is closed. */
@@ -29,8 +30,8 @@ bool mover_give(struct mover *mover, struct worker *worker, int fd, bool now);
  * Revokes the incarnation and takes all its slots: those that may move go to the others, or wait for one to be up; the
  * rest are closed. moved counts the first. false: its lock is busy, try again next tick.
  */
-bool mover_take_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned reason,
-	unsigned *moved);
+bool mover_take_all(
+	struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned reason, unsigned *moved);
 /* Closes all its slots, revoked; cut counts the requests without an answer. false as above. */
 bool mover_close_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned *cut);
 /* worker is up: what waited for one is given out, and it gets its share from the others over the next ticks. */

@@ -17,14 +17,14 @@
 
 #include "support/keep.h"
 #include "support/scrape.h"
+#include "support/scratch.h"
 
 enum { START_MS = 20000, STOP_MS = 60000, OVERRIDES_MAX = 24, WORKERS_MAX = 64, DAEMONS_MAX = 4 };
 
 struct daemon {
 	pid_t pid; /* 0 once it has been waited for */
 	int status;
-	char *dir, *log_path, *socket;
-	const char *public, *admin;
+	const char *dir, *log_path, *socket, *public, *admin;
 	struct {
 		const char *name, *address;
 	} workers[WORKERS_MAX];
@@ -62,11 +62,6 @@ static void breathe(void)
 static bool alive(struct daemon *daemon)
 {
 	return daemon->pid && kill(daemon->pid, 0) == 0;
-}
-
-static void remove_dir(const char *path)
-{
-	program_call("rm", "-rf", path, NULL);
 }
 
 static void show_log(struct daemon *daemon)
@@ -141,8 +136,7 @@ static void read_addresses(struct daemon *daemon)
 	json_t *status = daemon_status(daemon), *listeners = json_object_get(status, "listeners"), *item;
 	size_t i;
 
-	json_array_foreach(listeners, i, item)
-	{
+	json_array_foreach(listeners, i, item) {
 		const char *role = json_string_value(json_object_get(item, "role"));
 		const char *worker = json_string_value(json_object_get(item, "worker"));
 		const char *address = json_string_value(json_object_get(item, "address"));
@@ -170,8 +164,7 @@ struct daemon *daemon_start(const char *program, const char *conf, ...)
 	size_t n = 3, i;
 	va_list args;
 
-	daemon->dir = keepf("/tmp/rmsd-test-XXXXXX");
-	assert_non_null(mkdtemp(daemon->dir));
+	daemon->dir = scratch_make();
 	daemon->log_path = keepf("%s/log", daemon->dir);
 	daemon->socket = keepf("unix:%s/rmsd.sock", daemon->dir);
 	path = keepf("%s/rmsd.conf", daemon->dir);
@@ -203,7 +196,7 @@ static void forget(struct daemon *daemon)
 	for (i = 0; i < DAEMONS_MAX; i++)
 		if (running[i] == daemon)
 			running[i] = NULL;
-	remove_dir(daemon->dir);
+	scratch_remove(daemon->dir);
 }
 
 void daemon_stop(struct daemon *daemon)
@@ -315,8 +308,7 @@ static json_t *find_worker(json_t *status, const char *worker)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(status, "workers"), i, item)
-	{
+	json_array_foreach(json_object_get(status, "workers"), i, item) {
 		const char *name = json_string_value(json_object_get(item, "name"));
 
 		if (name && !strcmp(name, worker))

@@ -21,8 +21,7 @@ struct output {
 
 /* The file of "rmsd", "rmsctl" or "testapp": from $RMSD_BINARY, $RMSCTL_BINARY, $RMSD_TESTAPP, else as built. */
 const char *program_path(const char *name);
-/* One of the tools unpacked for tests (prometheus, promtool), under $RMSD_TOOLS; NULL and a line on stderr: not there.
- */
+/* One of the tools unpacked for tests (prometheus, promtool), in $RMSD_TOOLS; NULL and a line on stderr: not there. */
 const char *program_tool(const char *name);
 /* Runs argv[0] with the rest, NULL-terminated; fails the test when it does not end in time. */
 struct output *program_run(const char *const argv[]);

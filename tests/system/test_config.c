@@ -12,34 +12,27 @@
 
 #include "support/keep.h"
 #include "support/program.h"
+#include "support/scratch.h"
 
 static const char *scratch;
 
 static int make_scratch(void **state)
 {
-	char *template = keepf("/tmp/rmsd-conf-XXXXXX");
-
 	(void)state;
-	scratch = mkdtemp(template);
-	return scratch ? 0 : -1;
+	scratch = scratch_make();
+	return 0;
 }
 
 static int remove_scratch(void **state)
 {
 	(void)state;
-	program_call("rm", "-rf", scratch, NULL);
+	scratch_remove(scratch);
 	return 0;
 }
 
 static const char *write_bytes(const void *bytes, size_t len)
 {
-	const char *path = keepf("%s/rmsd.conf", scratch);
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(bytes, 1, len, file), len);
-	fclose(file);
-	return path;
+	return scratch_write(scratch, "rmsd.conf", bytes, len);
 }
 
 #define WRITE(literal) write_bytes(literal, sizeof(literal) - 1)

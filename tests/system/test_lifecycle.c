@@ -16,39 +16,26 @@
 
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/scratch.h"
 
 static const char *scratch; /* a directory of the running test */
 
 static int make_scratch(void **state)
 {
-	char *template = keepf("/tmp/rmsd-life-XXXXXX");
-
 	(void)state;
-	scratch = mkdtemp(template);
-	return scratch ? 0 : -1;
+	scratch = scratch_make();
+	return 0;
 }
 
 static int remove_scratch(void **state)
 {
-	program_call("rm", "-rf", scratch, NULL);
+	scratch_remove(scratch);
 	return daemon_cleanup(state);
-}
-
-/* A file in scratch. */
-static const char *write_file(const char *name, const char *text)
-{
-	const char *path = keepf("%s/%s", scratch, name);
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	return path;
 }
 
 static const char *good_conf(void)
 {
-	return write_file("good.conf",
+	return scratch_write_text(scratch, "good.conf",
 		"listen: [\"127.0.0.1:0\"]\nworkers: 2\nworker_port: auto\n"
 		"admin_listen: 127.0.0.1:0\nkeepalive_timeout: 20s\n"
 		"worker:\n  app2: {weight: 3}\n"
@@ -78,7 +65,7 @@ static void a_dump_is_a_file_that_dumps_to_the_same_values(void **state)
 	assert_non_null(strstr(first->out, "# default"));
 	assert_non_null(strstr(first->out, keepf("# %s:5", path)));
 	assert_non_null(strstr(first->out, "# -o"));
-	again = write_file("again.conf", first->out);
+	again = scratch_write_text(scratch, "again.conf", first->out);
 	second = program_call(program_path("rmsd"), "-T", "-c", again, NULL);
 	assert_int_equal(second->status, 0);
 	/* The origins differ, the values must not. */
@@ -204,7 +191,7 @@ static void a_stale_control_socket_is_replaced(void **state)
 /* Something that is no socket is nobody's to remove. */
 static void a_file_in_the_sockets_place_is_kept(void **state)
 {
-	const char *path = write_file("precious", "data\n");
+	const char *path = scratch_write_text(scratch, "precious", "data\n");
 	struct output *output =
 		program_call(program_path("rmsd"), "-c", good_conf(), "-o", keepf("control_socket=%s", path), NULL);
 

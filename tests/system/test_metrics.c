@@ -13,6 +13,7 @@
 #include "support/daemon.h"
 #include "support/keep.h"
 #include "support/scrape.h"
+#include "support/scratch.h"
 
 static const char *const none[] = { NULL };
 
@@ -293,7 +294,6 @@ static void promtool_has_nothing_to_say(void **state)
 	struct output *output;
 	struct account account;
 	const char *path, *views[2];
-	FILE *file;
 	size_t i;
 
 	(void)state;
@@ -304,11 +304,7 @@ static void promtool_has_nothing_to_say(void **state)
 	views[0] = daemon_metrics(daemon);
 	views[1] = wire_get(daemon_worker(daemon, "app1"), "/metrics")->body;
 	for (i = 0; i < 2; i++) {
-		path = keepf("%s/metrics", daemon_dir(daemon));
-		file = fopen(path, "w");
-		assert_non_null(file);
-		fputs(views[i], file);
-		fclose(file);
+		path = scratch_write_text(daemon_dir(daemon), "metrics", views[i]);
 		output = program_call("/bin/sh", "-c", keepf("'%s' check metrics <'%s'", promtool, path), NULL);
 		if (output->status || output->out[0] || output->err[0])
 			fail_msg("promtool: %d %s%s", output->status, output->out, output->err);

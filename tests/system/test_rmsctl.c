@@ -21,6 +21,7 @@
 
 #include "support/keep.h"
 #include "support/program.h"
+#include "support/scratch.h"
 
 enum { DONE, REFUSED, USAGE, UNREACHABLE };
 
@@ -36,7 +37,7 @@ enum { DONE, REFUSED, USAGE, UNREACHABLE };
 
 /* A socket that takes one connection, reads one request, and answers. */
 struct fake {
-	char dir[32], path[48];
+	const char *dir, *path;
 	int listener;
 	pthread_t thread;
 	const char *answer;
@@ -148,9 +149,8 @@ static int set_up(void **state)
 {
 	struct fake *fake = keep(calloc(1, sizeof(*fake)));
 
-	strcpy(fake->dir, "/tmp/rmsctl-XXXXXX");
-	assert_non_null(mkdtemp(fake->dir));
-	snprintf(fake->path, sizeof(fake->path), "%s/sock", fake->dir);
+	fake->dir = scratch_make();
+	fake->path = keepf("%s/sock", fake->dir);
 	unsetenv("RMSD_SOCKET");
 	*state = fake;
 	return 0;
@@ -160,8 +160,8 @@ static int tear_down(void **state)
 {
 	struct fake *fake = *state;
 
-	unlink(fake->path);
-	return rmdir(fake->dir);
+	scratch_remove(fake->dir);
+	return 0;
 }
 
 static void each_verb_is_one_request(void **state)
@@ -365,7 +365,6 @@ static void an_unreachable_server_is_exit_3_with_the_cause(void **state)
 	const char *rmsctl = program_path("rmsctl");
 	struct fake *fake = *state;
 	const char *deep = keepf("%s/none/sock", fake->dir);
-	FILE *file;
 
 	expect_failure("none", program_call(rmsctl, "-s", fake->path, "status", NULL), UNREACHABLE,
 		keepf("rmsctl: %s: no such socket: is rmsd running? (-s SOCKET or $RMSD_SOCKET names another)\n",
@@ -376,9 +375,7 @@ static void an_unreachable_server_is_exit_3_with_the_cause(void **state)
 	expect_failure("stale", program_call(rmsctl, "-s", fake->path, "status", NULL), UNREACHABLE,
 		"no rmsd is listening (stale socket)");
 	unlink(fake->path);
-	file = fopen(fake->path, "w");
-	assert_non_null(file);
-	fclose(file);
+	scratch_write_text(fake->dir, "sock", "");
 	expect_failure("file", program_call(rmsctl, "-s", fake->path, "status", NULL), UNREACHABLE, "not a socket");
 	expect_failure(
 		"long", program_call(rmsctl, "-s", keepf("/%0107d", 0), "status", NULL), UNREACHABLE, "path too long");
@@ -465,7 +462,6 @@ static void output_that_cannot_be_written_is_exit_1(void **state)
 	int status = program_wait(program_start(full, "/dev/full", err), PROGRAM_PATIENCE_MS);
 	const char *words = program_file(err, NULL);
 
-	unlink(err);
 	assert_int_equal(status, REFUSED);
 	assert_true(is_one_line(words));
 	assert_non_null(strstr(words, "rmsctl: standard output: No space left on device"));

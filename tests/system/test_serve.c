@@ -11,6 +11,7 @@
 
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/scratch.h"
 
 #define TEXT_ALLOW "GET, HEAD, OPTIONS"
 
@@ -243,8 +244,7 @@ static void worker_header_names_the_worker_on_the_public_address(void **state)
 
 static void it_listens_on_all_addresses_given(void **state)
 {
-	char template[] = "/tmp/rmsd-serve-XXXXXX";
-	const char *dir = mkdtemp(template);
+	const char *dir = scratch_make();
 	struct daemon *daemon = daemon_start(
 		"rmsd", NULL, keepf("listen=127.0.0.1:0,unix:%s/http.sock,127.0.0.2:0", dir), "worker_port=0", NULL);
 	json_t *status = daemon_status(daemon), *item;
@@ -252,8 +252,7 @@ static void it_listens_on_all_addresses_given(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(json_object_get(status, "listeners"), i, item)
-	{
+	json_array_foreach(json_object_get(status, "listeners"), i, item) {
 		const char *role = json_string_value(json_object_get(item, "role"));
 
 		assert_string_not_equal(role, "worker");
@@ -269,7 +268,7 @@ static void it_listens_on_all_addresses_given(void **state)
 	json_decref(status);
 	reply_expect(wire_get(keepf("unix:%s/http.sock", dir), "/"), 200, DAEMON_TEXT);
 	daemon_stop(daemon);
-	program_call("rm", "-rf", dir, NULL);
+	scratch_remove(dir);
 }
 
 static void admin_answers_get_and_head_alone(void **state)
@@ -334,8 +333,7 @@ static void status_tells_the_whole_of_it(void **state)
 	assert_int_equal(total, 1);
 	assert_int_equal(in_flight, 0);
 	assert_int_equal(json_array_size(workers), 3);
-	json_array_foreach(workers, i, worker)
-	{
+	json_array_foreach(workers, i, worker) {
 		if (json_unpack_ex(worker, &error, 0, "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I}", "name", &name, "state",
 			    &worker_state, "since", &since, "connections", &connections, "requests_total", &requests,
 			    "restarts", &restarts, "weight", &weight, "port", &port))

@@ -15,6 +15,7 @@
 #include "support/client.h"
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/scratch.h"
 
 enum { PATIENCE_MS = 30000 };
 
@@ -113,7 +114,6 @@ static void a_real_prometheus_sees_it_all(void **state)
 	struct client *client = NULL;
 	struct account account;
 	unsigned port = 20000 + (unsigned)getpid() % 9000;
-	FILE *out;
 	pid_t pid;
 
 	(void)state;
@@ -121,19 +121,15 @@ static void a_real_prometheus_sees_it_all(void **state)
 		return;
 	daemon = daemon_start("rmsd", NULL, NULL);
 	dir = daemon_dir(daemon);
-	conf = keepf("%s/prometheus.yml", dir);
 	log = keepf("%s/prometheus.log", dir);
 	prometheus = keepf("127.0.0.1:%u", port);
-	out = fopen(conf, "w");
-	assert_non_null(out);
-	fprintf(out,
-		"global: {scrape_interval: 1s}\nscrape_configs:\n"
-		"- job_name: rmsd\n  static_configs: [{targets: ['%s']}]\n"
-		"- job_name: rmsd-workers\n  static_configs: [{targets: ['%s', '%s', '%s']}]\n"
-		"  metric_relabel_configs: [{source_labels: [__name__], regex: up, action: keep}]\n",
-		daemon_admin(daemon), daemon_worker(daemon, "app1"), daemon_worker(daemon, "app2"),
-		daemon_worker(daemon, "app3"));
-	fclose(out);
+	conf = scratch_write_text(dir, "prometheus.yml",
+		keepf("global: {scrape_interval: 1s}\nscrape_configs:\n"
+		      "- job_name: rmsd\n  static_configs: [{targets: ['%s']}]\n"
+		      "- job_name: rmsd-workers\n  static_configs: [{targets: ['%s', '%s', '%s']}]\n"
+		      "  metric_relabel_configs: [{source_labels: [__name__], regex: up, action: keep}]\n",
+			daemon_admin(daemon), daemon_worker(daemon, "app1"), daemon_worker(daemon, "app2"),
+			daemon_worker(daemon, "app3")));
 	pid = program_start(
 		(const char *const[]){ file, keepf("--config.file=%s", conf), keepf("--storage.tsdb.path=%s/tsdb", dir),
 			keepf("--web.listen-address=%s", prometheus), NULL },

@@ -1,0 +1,25 @@
+/*
+ * answer.h - what a connection says: a handler's reply, or one that rmsd makes itself, into the batch of the turn.
+ *
+ * Thread: the owner's, under its lock.
+ */
+#ifndef RMSD_HTTP_ANSWER_H
+#define RMSD_HTTP_ANSWER_H
+
+#include <stdbool.h>
+#include "http/parser.h"
+#include "http/reply.h"
+#include "http/router.h"
+#include "http/service.h"
+
+/* Appends the reply; counted: in the request counters. One that does not keep the connection marks it for closing. */
+void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted);
+/* The reason phrase as the body, then ": " and more unless that is NULL; the rest of reply is the caller's. */
+void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more);
+/* Refuses what cannot be understood, after the replies to what came before it; nothing behind it is looked at. */
+void answer_bad(struct service *service, struct slot *slot, const struct message *message);
+/* If no handler is to be called for a whole request, answers it: its outcome is unknown, or there is no route. */
+bool answer_unhandled(
+	struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply);
+
+#endif

@@ -1,0 +1,122 @@
+/* accept.c - who gets a connection that came in. */
+#include "server/accept.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "http/conn.h"
+#include "server/state.h"
+
+struct worker *accept_pick(struct server *server, uint64_t key)
+{
+	struct fleet *fleet = server->fleet;
+	unsigned n = fleet_size(fleet);
+	int index;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *worker = fleet_worker(fleet, i);
+
+		server->candidates[i].up = worker_state(worker) == STATE_UP;
+		server->candidates[i].load = worker_load(worker);
+	}
+	index = dispatch_pick(server->conf->balance, server->candidates, n, key);
+	return index < 0 ? NULL : fleet_worker(fleet, (unsigned)index);
+}
+
+/* For a connection that changes hands: its address is asked only if it matters. */
+struct worker *accept_pick_again(void *arg, int fd)
+{
+	struct server *server = arg;
+	struct sockaddr_storage peer = { 0 };
+	socklen_t len = sizeof(peer);
+	uint64_t key = 0;
+
+	if (server->conf->balance == BALANCE_IP_HASH && getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
+		key = dispatch_key((const struct sockaddr *)&peer);
+	return accept_pick(server, key);
+}
+
+static void shed(struct server *server, int fd, unsigned reason, const char *why)
+{
+	metrics_add(server->shard, METRIC_shed + reason, 1);
+	refusal_send(&server->refusal, fd, why);
+}
+
+/* Or else fd is refused. */
+static bool has_room(struct server *server, int fd)
+{
+	if (fleet_connections(server->fleet) < server->max_connections)
+		return true;
+	shed(server, fd, SHED_MAX_CONNECTIONS, "Service Unavailable: too many connections\n");
+	return false;
+}
+
+void accept_refuse(void *arg, int fd)
+{
+	shed(arg, fd, SHED_NO_WORKER, "Service Unavailable: no worker is up\n");
+}
+
+void accept_public(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	struct server *server = listener->owner;
+	struct worker *worker;
+
+	if (!has_room(server, fd))
+		return;
+	worker = accept_pick(server, dispatch_key(peer));
+	if (!worker) {
+		accept_refuse(server, fd);
+		return;
+	}
+	conn_accepted(slots_open(server->slots, fd, ROLE_PUBLIC), server->conf);
+	fleet_give(server->fleet, worker, fd);
+}
+
+/* A worker's own port: the connection is pinned to it. */
+void accept_worker(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	struct server *server = listener->owner;
+	struct worker *worker = fleet_worker(server->fleet, (unsigned)(listener - server->doors.workers));
+
+	(void)peer;
+	if (worker_state(worker) != STATE_UP) {
+		close(fd);
+		return;
+	}
+	if (!has_room(server, fd))
+		return;
+	conn_accepted(slots_open(server->slots, fd, ROLE_WORKER), server->conf);
+	fleet_give(server->fleet, worker, fd);
+}
+
+void accept_admin(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	struct server *server = listener->owner;
+
+	(void)peer;
+	conn_accepted(slots_open(server->slots, fd, ROLE_ADMIN), server->conf);
+	admin_give(server->admin, fd);
+}
+
+/* The socket's mode lets in root and our own user; this says so even if somebody changes the mode. */
+void accept_control(struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	static const char denied[] =
+		"{\"ok\":false,\"error\":\"permission denied: root and rmsd's own user may ask\"}\n";
+	struct server *server = listener->owner;
+	struct reply reply = {
+		.status = 403, .type = "application/json", .body = denied, .body_len = sizeof(denied) - 1
+	};
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+
+	(void)peer;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || (cred.uid != 0 && cred.uid != geteuid())) {
+		log_warn("the control socket was refused", "uid=%ld pid=%ld", (long)cred.uid, (long)cred.pid);
+		refusal_reply(&server->refusal, fd, &reply);
+		return;
+	}
+	conn_accepted(slots_open(server->slots, fd, ROLE_CONTROL), server->conf);
+	admin_give(server->admin, fd);
+}

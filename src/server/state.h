@@ -1,0 +1,44 @@
+/*
+ * state.h - what server.c and accept.c know together, and nobody else.
+ *
+ * Thread: the control thread.
+ */
+#ifndef RMSD_SERVER_STATE_H
+#define RMSD_SERVER_STATE_H
+
+#include <uv.h>
+
+#include "admin/admin.h"
+#include "front/dispatch.h"
+#include "front/refusal.h"
+#include "server/doors.h"
+#include "server/routes.h"
+#include "server/server.h"
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING, PHASE_ENDING, PHASE_CLOSED };
+
+struct server {
+	const struct conf *conf;
+	const struct rms_app *app;
+	uv_loop_t loop;
+	enum phase phase;
+	enum server_exit result;
+	int limit; /* of descriptors */
+	int64_t max_connections;
+	struct slots *slots;
+	struct metrics *metrics;
+	struct metrics_shard *shard; /* the process's */
+	struct routes routes;
+	struct fleet *fleet;
+	struct admin *admin;
+	struct doors doors;
+	struct refusal refusal;
+	struct dispatch_candidate candidates[DISPATCH_MAX];
+	int signal_fd;
+	uv_poll_t signals;
+	uv_timer_t beat, stopping;
+	uint64_t deadline_ms; /* of the phase */
+	unsigned cut;
+};
+
+#endif
