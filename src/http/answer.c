@@ -59,8 +59,7 @@ void answer_bad(struct service *service, struct slot *slot, const struct message
 	slot->linger = true;
 }
 
-bool answer_unhandled(
-	struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply)
+bool answer_unhandled(struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply)
 {
 	char allow[128];
 
