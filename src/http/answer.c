@@ -1,6 +1,7 @@
 /* answer.c - replies into the batch, and those that no handler makes. */
 #include "http/answer.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,21 +29,16 @@ void answer_put(struct service *service, struct slot *slot, const struct reply *
 
 void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more)
 {
-	char body[160];
-	size_t len = 0;
-	const char *const parts[] = { status_reason(reply->status), more ? ": " : "", more ? more : "", "\n" };
+	/* rmsctl and scripts read JSON, people read text. */
+	bool json = slot->role == ROLE_CONTROL;
+	char body[200];
+	int n = snprintf(body, sizeof(body), json ? "{\"ok\":false,\"error\":\"%s%s%s\"}\n" : "%s%s%s\n",
+		status_reason(reply->status), more ? ": " : "", more ? more : "");
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
-		size_t n = strlen(parts[i]);
-
-		if (n > sizeof(body) - len)
-			n = sizeof(body) - len;
-		memcpy(body + len, parts[i], n);
-		len += n;
-	}
-	reply->type = "text/plain; charset=utf-8";
+	assert(n > 0 && n < (int)sizeof(body));
+	reply->type = json ? "application/json" : "text/plain; charset=utf-8";
 	reply->body = body;
-	reply->body_len = len;
+	reply->body_len = (size_t)n;
 	answer_put(service, slot, reply, true);
 }
 

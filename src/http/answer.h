@@ -14,7 +14,10 @@
 
 /* Appends the reply; counted: in the request counters. One that does not keep the connection marks it for closing. */
 void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted);
-/* The reason phrase as the body, then ": " and more unless that is NULL; the rest of reply is the caller's. */
+/*
+ * The reason phrase as the body, then ": " and more unless that is NULL, a short constant; on the control socket as the
+ * JSON that its verbs answer with. The rest of reply is the caller's.
+ */
 void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more);
 /* Refuses what cannot be understood, after the replies to what came before it; nothing behind it is looked at. */
 void answer_bad(struct service *service, struct slot *slot, const struct message *message);

@@ -193,6 +193,9 @@ static bool call(struct service *service, struct slot *slot, int fd, struct rms_
 	req->tag = slot_tag(slot, fd);
 	req->in_handler = true;
 	metrics_add(service->set.shard, METRIC_in_flight, 1);
+	if (slot->again)
+		metrics_add(service->set.shard, METRIC_replayed, 1);
+	slot->again = false;
 	lock_release(&service->owner.lock);
 	req->match.route->handle(req, service->state);
 	req->in_handler = false;
@@ -401,11 +404,13 @@ static void expire_writing(struct service *service, struct slot *slot, int fd)
 	uint32_t unsent = transfer_unsent(fd);
 
 	if (unsent >= slot->unsent) {
+		if (slot->request)
+			forget_request(service, slot);
 		reset_now(service, slot, fd, CLOSED_TIMEOUT);
 		return;
 	}
 	slot->unsent = unsent;
-	enter(slot, CONN_WRITING, after(service, service->set.conf->write_timeout));
+	enter(slot, slot->state, after(service, service->set.conf->write_timeout));
 }
 
 void conn_expire(struct service *service, struct slot *slot, int fd)
@@ -413,7 +418,7 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 	uint64_t deadline = slot_deadline(slot);
 	struct reply reply = { .status = 408 };
 
-	if (!deadline || deadline > after(service, 0) || slot->request)
+	if (!deadline || deadline > after(service, 0))
 		return;
 	switch ((enum conn_state)slot->state) {
 	case CONN_READING:
@@ -423,10 +428,11 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 		slot->linger = true;
 		settle(service, slot, fd);
 		break;
+	/* A handler may take its time; the client may not, with the replies before it. */
+	case CONN_HANDLING:
 	case CONN_WRITING: expire_writing(service, slot, fd); break;
 	case CONN_CLOSING: close_now(service, slot, fd, slot->closed_reason); break;
-	case CONN_IDLE:
-	case CONN_HANDLING: close_now(service, slot, fd, CLOSED_TIMEOUT); break;
+	case CONN_IDLE: close_now(service, slot, fd, CLOSED_TIMEOUT); break;
 	}
 }
 
@@ -449,6 +455,8 @@ int conn_detach(struct service *service, struct slot *slot, bool *now)
 			slot->refuse = REFUSE_TRY_AGAIN;
 		else if (!slot->rerun)
 			slot->refuse = REFUSE_UNKNOWN;
+		else
+			slot->again = true;
 		slot->request = NULL;
 		slot->running_len = 0;
 		enter(slot, CONN_READING, uv_hrtime() / 1000000 + service->set.conf->header_timeout);

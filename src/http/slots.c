@@ -100,14 +100,14 @@ int slots_give(struct slots *slots, struct owner *owner, int fd, bool now)
 	slot->in_set = true;
 	word = (uint64_t)slot->generation << 32 | owner->id;
 	tag = slot_tag(slot, fd);
-	atomic_store_explicit(&slot->word, word, memory_order_release);
 	err = pollset_add(&owner->pollset, fd, interest, tag);
 	if (err < 0) {
-		/* Never registered, so its owner has not seen it and never will. */
-		atomic_store_explicit(&slot->word, 0, memory_order_relaxed);
 		slot->in_set = false;
+		return err;
 	}
-	return err;
+	/* From here on the slot is the owner's: it may find it by its walks too, and close it. */
+	atomic_store_explicit(&slot->word, word, memory_order_release);
+	return 0;
 }
 
 void slots_take(struct owner *owner, struct slot *slot)
@@ -174,6 +174,11 @@ bool owner_try(struct owner *owner)
 		sched_yield();
 	}
 	return false;
+}
+
+void owner_give_up(struct owner *owner)
+{
+	atomic_store_explicit(&owner->wanted, false, memory_order_relaxed);
 }
 
 void owner_release(struct owner *owner)

@@ -4,13 +4,14 @@
  * A connection belongs to the process, not to a loop: its slot says which owner (a worker's incarnation, or the admin
  * thread) serves it now, and everything another owner needs to go on. An owner is one thread's loop with its pollset.
  *
- * The rules, proven by tests/system/test_slots.c:
+ * The rules, proven by tests/system/test_stress.c:
  *  1. Only the control thread changes which owner a slot has, or calls epoll_ctl on another thread's set. A slot is
  *     touched only under its owner's lock. A thread drops its lock around all that can block: waiting, app code.
  *  2. A taker that also revokes the owner (kill) may take any slot at any time, also the one whose handler runs: the
  *     thread, once it has the lock again, sees revoked, touches nothing more and ends.
- *  3. Registration follows ownership. Giving: fill the slot, store-release its word, ADD. Taking: DEL, word 0. Closing:
- *     word 0, then close(fd), the last access. The word holds a generation, so an event that was on its way to an old
+ *  3. The word is the last of giving and the first of closing. Giving: fill the slot, ADD, store-release its word; an
+ *     event that comes before the word is dropped and, the set being level-triggered, comes again. Taking: DEL, word 0.
+ *     Closing: word 0, then close(fd), the last access. The word holds a generation, so an event that was on its way to an old
  *     owner, or for an old connection of the same fd, finds another word and is dropped.
  *  4. A slot at rest holds only memory of its own. While its owner works on it, in and out may point into the owner's
  *     buffers (capacity 0); conn_detach() copies them for the next one.
@@ -57,6 +58,7 @@ struct slot {
 	bool eof : 1;                 /* the client has closed its side */
 	bool close_after : 1;         /* close when out is sent */
 	bool linger : 1;              /* and throw away what comes for a while before that */
+	bool again : 1;                /* its first request is one that a lost worker's handler had */
 	bool queued : 1;              /* its tag is in the owner's ready queue */
 	bool rerun : 1;               /* the running request may be run again elsewhere (RFC 9110 section 9.2.2) */
 	bool deferred : 1;            /* its handler has returned without a reply */
@@ -147,6 +149,8 @@ struct slot *owner_find(struct owner *owner, uint64_t tag) REQUIRES(owner->lock)
 bool owner_try(struct owner *owner) TRY_ACQUIRES(owner->lock);
 /* Ends what owner_try() began. */
 void owner_release(struct owner *owner) RELEASES(owner->lock);
+/* After owner_try() has failed: there will be no next try. */
+void owner_give_up(struct owner *owner);
 /* For the owner, between two events: lets the control thread in if it wants to. */
 void owner_yield(struct owner *owner) REQUIRES(owner->lock);
 

@@ -70,6 +70,7 @@ static void on_stopping(uv_timer_t *timer)
 	bool late = now_ms() >= server->deadline_ms;
 
 	if (server->phase == PHASE_DRAINING) {
+		fleet_close_idle(server->fleet);
 		if (late || fleet_connections(server->fleet) <= 0)
 			end(server);
 		return;
@@ -190,7 +191,7 @@ static void on_state(void *arg, struct worker *worker)
 	for (unsigned i = 0; i < fleet_size(server->fleet); i++) {
 		enum metrics_state state = worker_state(fleet_worker(server->fleet, i));
 
-		waiting |= state != STATE_UP && state != STATE_FAILED;
+		waiting |= state == STATE_STARTING;
 	}
 	if (!waiting)
 		serve(server);

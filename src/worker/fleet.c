@@ -403,6 +403,7 @@ void fleet_watch(struct fleet *fleet, struct service *service)
 void fleet_close_idle(struct fleet *fleet)
 {
 	fleet->stopping = true;
+	mover_end_levelling(fleet->mover);
 	for (unsigned i = 0; i < fleet->n_workers; i++) {
 		struct service *service;
 

@@ -110,7 +110,10 @@ int64_t worker_load(const struct worker *worker);
 void fleet_give(struct fleet *fleet, struct worker *worker, int fd);
 /* Services that the sweep of deadlines looks after besides the workers': the admin thread's. */
 void fleet_watch(struct fleet *fleet, struct service *service);
-/* Lets connections go as they become idle; then, in fleet_stop(), ends every incarnation. */
+/*
+ * Lets connections go as they become idle; to be called again while there are any, since one may just have moved. Then,
+ * in fleet_stop(), every incarnation ends.
+ */
 void fleet_close_idle(struct fleet *fleet);
 /* Connections of all workers. */
 int64_t fleet_connections(const struct fleet *fleet);

@@ -188,11 +188,14 @@ static void each_up(struct mover *mover, void (*visit)(struct mover *mover, stru
 
 static void stop_release(struct mover *mover, struct worker *worker)
 {
+	struct service *service = incarnation_service(worker->now);
+
 	(void)mover;
-	atomic_store_explicit(&incarnation_service(worker->now)->release_wanted, 0, memory_order_relaxed);
+	owner_give_up(&service->owner);
+	atomic_store_explicit(&service->release_wanted, 0, memory_order_relaxed);
 }
 
-static void end_levelling(struct mover *mover)
+void mover_end_levelling(struct mover *mover)
 {
 	uv_timer_stop(&mover->tick);
 	mover->newcomer = NULL;
@@ -262,7 +265,7 @@ static void on_tick(uv_timer_t *timer)
 	if (mover->ticks_left-- && worker_state(mover->newcomer) == STATE_UP)
 		left = mover->hashed ? take_hashed(mover) : take_surplus(mover);
 	if (!left)
-		end_levelling(mover);
+		mover_end_levelling(mover);
 }
 
 static void give_waiting(struct mover *mover)
@@ -326,8 +329,8 @@ static void expire_waiting(struct mover *mover, int fd)
 	lock_acquire(&mover->waiting.lock);
 	slots_take(&mover->waiting, slot);
 	lock_release(&mover->waiting.lock);
-	/* A 503 without a request would be taken for the answer to the next one. */
-	if (!slot->in_len) {
+	/* A 503 without a request would be taken for the answer to the next one; behind half a reply, for its rest. */
+	if (!slot->in_len || slot->out_len) {
 		slots_close(mover->slots, fd);
 		return;
 	}

@@ -36,6 +36,8 @@ bool mover_take_all(
 bool mover_close_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned *cut);
 /* worker is up: what waited for one is given out, and it gets its share from the others over the next ticks. */
 void mover_welcome(struct mover *mover, struct worker *worker);
+/* Whoever has too many keeps them. */
+void mover_end_levelling(struct mover *mover);
 /* If slot waits for a worker to be up: its deadline has passed, so it is refused. false: it is somebody else's. */
 bool mover_expire(struct mover *mover, struct slot *slot);
 /* For service.release. */
