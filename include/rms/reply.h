@@ -1,5 +1,6 @@
 /*
- * reply.h - answer a request, exactly once: in the handler, or later.
+ * reply.h - answer a request, exactly once: in the handler, or later. A second reply in the handler is dropped, with a
+ * line in the log.
  *
  * A handler that returns without a reply has deferred it. It may then reply from any callback on the same loop; until
  * then the connection waits. The worker may have been killed meanwhile: the reply is then dropped in silence, and req

@@ -139,13 +139,26 @@ static bool is_ours(const char *name)
 	return false;
 }
 
+/* An app's mistake that must not take the process down: the first reply stands. */
+static bool is_late(const struct rms_request *req)
+{
+	char path[80];
+
+	if (!req->replied)
+		return false;
+	log_error("a handler replied twice, the second is dropped", "method=%s path=%s", req->method,
+		log_quote(path, sizeof(path), req->path, strlen(req->path)));
+	return true;
+}
+
 void rms_reply_header(struct rms_request *req, const char *name, const char *value)
 {
 	size_t name_len = strlen(name), value_len = strlen(value);
 	size_t old = req->reply.fields_len, len = old + name_len + value_len + 4;
 	char *fields, *at;
 
-	assert(!req->replied);
+	if (is_late(req))
+		return;
 	if (!is_token(name) || !is_value(value) || is_ours(name)) {
 		char quoted[80];
 
@@ -168,7 +181,8 @@ void rms_reply_header(struct rms_request *req, const char *name, const char *val
 /* The copies are made; the reply is the connection's. */
 static void finish(struct rms_request *req, int status, const char *type, const char *body, size_t len)
 {
-	assert(!req->replied);
+	if (is_late(req))
+		return;
 	if (status < 200 || status > 599 || (len && !body)) {
 		log_error("an app's reply cannot be sent", "status=%d", status);
 		status = 500;

@@ -141,6 +141,7 @@ static void fail(struct server *server, const char *why)
 /* Every worker has said whether it starts. */
 static void serve(struct server *server)
 {
+	char why[256];
 	int err;
 
 	if (!accept_pick(server, 0)) {
@@ -149,8 +150,12 @@ static void serve(struct server *server)
 		return;
 	}
 	err = doors_start_public(&server->doors);
-	if (err < 0) {
-		fail(server, uv_strerror(err));
+	if (err < 0 || server->deaf) {
+		if (server->deaf)
+			snprintf(why, sizeof(why),
+				"worker_port %s: address in use: try -o worker_port=auto, or 0 for none",
+				server->deaf->address);
+		fail(server, err < 0 ? uv_strerror(err) : why);
 		begin_stop(server);
 		return;
 	}
@@ -176,8 +181,11 @@ static void on_port(void *arg, struct worker *worker, bool open)
 		err = listener_start(own);
 	else
 		listener_stop(own);
-	if (err < 0)
-		log_error("a worker's own port does not listen", "worker=%s error=%s", worker->name, uv_err_name(err));
+	if (err == 0)
+		return;
+	log_error("a worker's own port does not listen", "worker=%s error=%s", worker->name, uv_err_name(err));
+	if (server->phase == PHASE_STARTING)
+		server->deaf = own;
 }
 
 static void on_state(void *arg, struct worker *worker)

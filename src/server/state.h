@@ -32,6 +32,7 @@ struct server {
 	struct fleet *fleet;
 	struct admin *admin;
 	struct doors doors;
+	struct listener *deaf; /* a worker's own, that would not listen at the start; NULL: none */
 	struct refusal refusal;
 	struct dispatch_candidate candidates[DISPATCH_MAX];
 	int signal_fd;

@@ -195,6 +195,8 @@ static void kill_worker(struct fleet *fleet, struct fleet_order *order)
 	struct incarnation *victim = worker->now;
 
 	if (!victim) {
+		order->changed = worker_state(worker) != STATE_DOWN;
+		enter(worker, STATE_DOWN);
 		finish(fleet, order);
 		return;
 	}

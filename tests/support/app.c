@@ -166,6 +166,14 @@ static void get_never(struct rms_request *req, void *state)
 	(void)state;
 }
 
+static void get_twice(struct rms_request *req, void *state)
+{
+	(void)state;
+	rms_reply_text(req, 200, "first");
+	rms_reply_header(req, "X-Late", "yes");
+	rms_reply_text(req, 500, "second");
+}
+
 static void get_worker(struct rms_request *req, void *state)
 {
 	(void)state;
@@ -205,6 +213,7 @@ static const struct rms_route routes[] = {
 	{ "GET", "/total", get_total, NULL },
 	{ "GET", "/big/:kb", get_big, NULL },
 	{ "GET", "/never", get_never, NULL },
+	{ "GET", "/twice", get_twice, NULL },
 	{ "GET", "/worker", get_worker, NULL },
 	{ "GET", "/asked", get_asked, NULL },
 	{ NULL, NULL, NULL, NULL },

@@ -373,6 +373,20 @@ static void what_the_app_is_asked_reaches_it(void **state)
 	daemon_stop(daemon);
 }
 
+static void a_second_reply_is_dropped_and_logged(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", NULL);
+	struct reply *reply = wire_get(daemon_public(daemon), "/twice");
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
+
+	(void)state;
+	reply_expect(reply, 200, "first");
+	assert_null(reply_field(reply, "X-Late"));
+	while (!strstr(daemon_log(daemon), "replied twice"))
+		assert_true(wire_clock_ms() < until);
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +403,7 @@ int main(void)
 		cmocka_unit_test_teardown(admin_answers_get_and_head_alone, daemon_cleanup),
 		cmocka_unit_test_teardown(status_tells_the_whole_of_it, daemon_cleanup),
 		cmocka_unit_test_teardown(what_the_app_is_asked_reaches_it, daemon_cleanup),
+		cmocka_unit_test_teardown(a_second_reply_is_dropped_and_logged, daemon_cleanup),
 	};
 
 	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);
