@@ -126,8 +126,8 @@ static const char *parse_item(
 	if (list->n == ADDRESSES_MAX)
 		return "too many addresses";
 	for (uint32_t i = 0; i < list->n; i++) {
-		if (value_address_same(&list->items[i], &address))
-			return "duplicate address";
+		if (value_address_clash(&list->items[i], &address))
+			return strcmp(list->items[i].text, text) ? "another one covers it" : "duplicate address";
 	}
 	items = realloc(list->items, (list->n + 1) * sizeof(*items));
 	if (!items)
@@ -149,12 +149,27 @@ static void finish_list(void *value)
 	free(((struct value_addresses *)value)->items);
 }
 
-bool value_address_same(const struct value_address *a, const struct value_address *b)
+bool value_address_clash(const struct value_address *a, const struct value_address *b)
 {
-	/* Of one family the port is in the same place: sin_port and sin6_port both follow the family. */
-	bool free_port = a->sa.ss_family != AF_UNIX && ((const struct sockaddr_in *)&a->sa)->sin_port == 0;
+	const struct sockaddr_in *a4 = (const struct sockaddr_in *)&a->sa, *b4 = (const struct sockaddr_in *)&b->sa;
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)&a->sa, *b6 = (const struct sockaddr_in6 *)&b->sa;
 
-	return a->any_host == b->any_host && a->sa_len == b->sa_len && !free_port && !memcmp(&a->sa, &b->sa, a->sa_len);
+	if (a->sa.ss_family == AF_UNIX || b->sa.ss_family == AF_UNIX)
+		return a->sa.ss_family == b->sa.ss_family &&
+			!strcmp(((const struct sockaddr_un *)&a->sa)->sun_path,
+				((const struct sockaddr_un *)&b->sa)->sun_path);
+	/* Of any family the port is in the same place. */
+	if (a4->sin_port != b4->sin_port || a4->sin_port == 0)
+		return false;
+	if (a->any_host || b->any_host)
+		return true;
+	if (a->sa.ss_family != b->sa.ss_family)
+		return false;
+	if (a->sa.ss_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr || a4->sin_addr.s_addr == INADDR_ANY ||
+			b4->sin_addr.s_addr == INADDR_ANY;
+	return IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&a6->sin6_addr) ||
+		IN6_IS_ADDR_UNSPECIFIED(&b6->sin6_addr);
 }
 
 #define ADDRESS ":80, 127.0.0.1:80, [::1]:80 or unix:/path"

@@ -49,6 +49,14 @@ static size_t count(const struct yaml_node *block)
 	return n;
 }
 
+static void refuse_member(struct load *load, const struct yaml_node *key, const char *name, const char *accepted)
+{
+	if (option_is_near(key->text, key->len, name))
+		yaml_error(&load->file, key, "unknown key (did you mean %s?)", name);
+	else
+		yaml_error(&load->file, key, "unknown key (%s)", accepted);
+}
+
 /* The value of the one key that an entry of a block can have; NULL: it is not there, or *told says that an error is. */
 static const struct yaml_node *find_member(
 	struct load *load, const struct yaml_node *map, const char *name, const char *accepted, bool *told)
@@ -74,7 +82,7 @@ static const struct yaml_node *find_member(
 		if (twin)
 			yaml_error(&load->file, key, "duplicate key (once; the first is on line %zu)", twin->key->line);
 		else
-			yaml_error(&load->file, key, "unknown key (did you mean %s?)", name);
+			refuse_member(load, key, name, accepted);
 	}
 	if (!found || (!found->bad && found->kind == YAML_TEXT))
 		return found;

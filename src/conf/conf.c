@@ -1,7 +1,9 @@
 /* conf.c - the life of a conf, and what is asked of one. */
 #include "conf/conf.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,4 +59,22 @@ unsigned conf_worker_weight(const struct conf *conf, unsigned index)
 			return conf->worker_blocks[i].weight;
 	}
 	return 1;
+}
+
+struct value_address conf_worker_address(const struct conf *conf, unsigned index)
+{
+	struct value_address address = { .sa_len = sizeof(struct sockaddr_in) };
+	struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	unsigned port = conf->worker_port == VALUE_PORT_AUTO ? 0 : (unsigned)conf->worker_port + index;
+
+	memcpy(&address.sa, &loopback, sizeof(loopback));
+	for (unsigned i = 0; i < conf->listen.n; i++)
+		if (conf->listen.items[i].sa.ss_family != AF_UNIX) {
+			address = conf->listen.items[i];
+			break;
+		}
+	/* sin_port and sin6_port stand in the same place. */
+	((struct sockaddr_in *)&address.sa)->sin_port = htons((uint16_t)port);
+	address.text[0] = '\0';
+	return address;
 }

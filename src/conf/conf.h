@@ -58,6 +58,9 @@ void conf_worker_name(const struct conf *conf, unsigned index, char *buf, size_t
 /* Its weight: that of its block, else 1. */
 unsigned conf_worker_weight(const struct conf *conf, unsigned index);
 
+/* Where it answers alone: on the host of the first TCP address of listen, or on loopback if there is none. */
+struct value_address conf_worker_address(const struct conf *conf, unsigned index);
+
 /* A file that conf_load() accepts and that gives this conf; each value's origin as a comment. */
 void conf_dump(const struct conf *conf, struct outbuf *out);
 /* The same as one JSON object: key to value as text, lists as arrays, routes and worker as objects. */

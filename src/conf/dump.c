@@ -117,11 +117,11 @@ void conf_print_options(struct outbuf *out)
 		"prints\n"
 		"what holds and whence, and `-o KEY=VALUE` on the command line sets any key but the blocks (a list "
 		"with\n"
-		"commas between its items). Sizes count in 1024s; times need their unit. *Reload* tells whether a "
-		"reload\n"
-		"can change a key or only a restart.\n\n"
-		"| Key | Type | Default | Accepted | Reload | |\n"
-		"| --- | --- | --- | --- | --- | --- |\n");
+		"commas between its items). Sizes count in 1024s; times need their unit. What runs keeps what it was "
+		"started\n"
+		"with: there is no reload yet, so restart rmsd for a new value.\n\n"
+		"| Key | Type | Default | Accepted | |\n"
+		"| --- | --- | --- | --- | --- |\n");
 	for (unsigned i = 0; i < OPTION_COUNT; i++) {
 		const struct option *option = &options[i];
 
@@ -129,7 +129,7 @@ void conf_print_options(struct outbuf *out)
 		print_default(option, out);
 		outbuf_text(out, " | ");
 		value_accepts(option->type, option->min, option->max, out);
-		outbuf_printf(out, " | %s | %s |\n", option->reloads ? "yes" : "restart", option->help);
+		outbuf_printf(out, " | %s |\n", option->help);
 	}
 	outbuf_text(out,
 		"\n"

@@ -1,35 +1,52 @@
-/* load.c - the file, then the overrides, over the defaults; and what must hold between options. */
+/* load.c - the file, then the overrides, over the defaults. */
 #include "conf/load.h"
 
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 #include "conf/text.h"
 
-/* node: where the text stands in the file; NULL: in an override. */
-static void refuse(
-	struct load *load, enum option_id id, const struct yaml_node *node, const char *wrong, const char *text)
+void load_tell(struct load *load, enum option_id id, const struct yaml_node *node, const char *format, ...)
 {
-	const struct option *option = &options[id];
 	struct outbuf why = { 0 };
+	va_list args;
 
 	load->bad[id] = true;
-	outbuf_text(&why, wrong);
-	if (text) {
-		outbuf_text(&why, ": ");
-		text_quote(&why, text, strlen(text), TEXT_SHOWN);
-	}
-	outbuf_text(&why, " (");
-	value_accepts(option->type, option->min, option->max, &why);
-	outbuf_append(&why, ")", sizeof(")"));
+	va_start(args, format);
+	outbuf_vprintf(&why, format, args);
+	va_end(args);
+	outbuf_append(&why, "", 1);
 	if (why.failed)
 		load->no_memory = true;
 	else if (node)
 		yaml_error(&load->file, node, "%s", why.data);
 	else
-		outbuf_printf(&load->override_errors, "-o %s: %s\n", option->name, why.data);
+		outbuf_printf(&load->override_errors, "-o %s: %s\n", options[id].name, why.data);
 	outbuf_finish(&why);
+}
+
+/* "WRONG: TEXT (what is accepted)" */
+static void refuse(
+	struct load *load, enum option_id id, const struct yaml_node *node, const char *wrong, const char *text)
+{
+	const struct option *option = &options[id];
+	struct outbuf tail = { 0 };
+
+	if (text) {
+		outbuf_text(&tail, ": ");
+		text_quote(&tail, text, strlen(text), TEXT_SHOWN);
+	}
+	outbuf_text(&tail, " (");
+	value_accepts(option->type, option->min, option->max, &tail);
+	outbuf_append(&tail, ")", sizeof(")"));
+	if (tail.failed)
+		load->no_memory = true;
+	else
+		load_tell(load, id, node, "%s%s", wrong, tail.data);
+	outbuf_finish(&tail);
 }
 
 static void add_text(struct load *load, enum option_id id, const struct yaml_node *node, const char *text)
@@ -78,14 +95,11 @@ static void read_option(struct load *load, enum option_id id, const struct yaml_
 		return;
 	}
 	if (node->kind != (list ? YAML_LIST : YAML_TEXT)) {
-		struct outbuf wrong = { 0 };
+		char wrong[80];
 
-		outbuf_printf(&wrong, "wrong type, %s", yaml_kind_name(node));
-		if (wrong.failed)
-			load->no_memory = true;
-		else
-			refuse(load, id, node, wrong.data, NULL);
-		outbuf_finish(&wrong);
+		snprintf(wrong, sizeof(wrong), "wrong type, %s%s", yaml_kind_name(node),
+			list ? ", where a list is wanted, e.g. [\":80\"]" : "");
+		refuse(load, id, node, wrong, NULL);
 		return;
 	}
 	if (!list) {
@@ -102,6 +116,19 @@ static void read_option(struct load *load, enum option_id id, const struct yaml_
 	}
 	if (!node->first && !node->open)
 		refuse(load, id, node, "empty list", NULL);
+}
+
+/* node: the key in the file; NULL: of an override, whose name stands in the line already. */
+static void refuse_key(struct load *load, const struct yaml_node *node, const char *name, size_t len)
+{
+	const char *nearest = option_nearest(name, len);
+	const char *known = nearest ? nearest : "rmsd --print-options lists them";
+	const char *before = nearest ? "did you mean " : "", *after = nearest ? "?" : "";
+
+	if (node)
+		yaml_error(&load->file, node, "unknown key (%s%s%s)", before, known, after);
+	else
+		outbuf_printf(&load->override_errors, ": unknown key (%s%s%s)\n", before, known, after);
 }
 
 static void read_entry(struct load *load, const struct yaml_node *entry)
@@ -123,7 +150,7 @@ static void read_entry(struct load *load, const struct yaml_node *entry)
 		if (!entry->bad)
 			load_workers(load, entry);
 	} else
-		yaml_error(&load->file, key, "unknown key (did you mean %s?)", option_nearest(key->text, key->len));
+		refuse_key(load, key, key->text, key->len);
 }
 
 static void read_file(struct load *load)
@@ -186,7 +213,7 @@ static void read_override(struct load *load, const char *text)
 	else if ((len == 6 && !memcmp(text, "routes", len)) || (len == 6 && !memcmp(text, "worker", len)))
 		outbuf_text(errors, ": a block (only a file can set it)\n");
 	else
-		outbuf_printf(errors, ": unknown key (did you mean %s?)\n", option_nearest(text, len));
+		refuse_key(load, NULL, text, len);
 }
 
 static void set_default_route(struct load *load)
@@ -201,33 +228,6 @@ static void set_default_route(struct load *load)
 	}
 	if (!route || !route->path || !route->text)
 		load->no_memory = true;
-}
-
-enum { WORKERS_MAX = 64 };
-
-/* What no option can tell alone. Says nothing of a value that was refused, or may not have been reached. */
-static void check_together(struct load *load)
-{
-	const struct conf *conf = load->conf;
-	const bool *bad = load->bad;
-
-	if (load->no_memory || load->file.incomplete)
-		return;
-	if (!bad[OPTION_workers] && !bad[OPTION_worker_port] && conf->worker_port > 0 &&
-		conf->worker_port + (int64_t)conf->workers - 1 > UINT16_MAX)
-		refuse(load, OPTION_worker_port, load->nodes[OPTION_worker_port],
-			"the last worker's port is beyond 65535", NULL);
-	for (uint32_t i = 0; !bad[OPTION_listen] && !bad[OPTION_admin_listen] && i < conf->listen.n; i++) {
-		if (value_address_same(&conf->listen.items[i], &conf->admin_listen))
-			refuse(load, OPTION_admin_listen, load->nodes[OPTION_admin_listen], "listen has it too",
-				conf->admin_listen.text);
-	}
-	if (load->worker && !bad[OPTION_worker_name]) {
-		/* A name that no number of workers would have is wrong whatever was meant; this conf goes nowhere. */
-		if (bad[OPTION_workers])
-			load->conf->workers = WORKERS_MAX;
-		load_check_workers(load);
-	}
 }
 
 static char *copy_name(const char *file)
@@ -267,7 +267,7 @@ int conf_load(
 		set_default_route(&load);
 	for (size_t i = 0; i < n_overrides; i++)
 		read_override(&load, overrides[i]);
-	check_together(&load);
+	load_check(&load);
 	yaml_print_errors(&load.file, errors);
 	outbuf_append(errors, load.override_errors.data, load.override_errors.len);
 	if (load.no_memory || load.file.no_memory || load.override_errors.failed)

@@ -32,10 +32,16 @@ struct load {
 	bool no_memory;
 };
 
+/* Refuses what an option has. node: where that stands in the file; NULL: in an override. */
+__attribute__((format(printf, 4, 5))) void load_tell(
+	struct load *load, enum option_id id, const struct yaml_node *node, const char *format, ...);
+
 /* The blocks, from their values in the file. */
 void load_routes(struct load *load, const struct yaml_node *block);
 void load_workers(struct load *load, const struct yaml_node *block);
 /* Once the workers' names are known. */
 void load_check_workers(struct load *load);
+/* Once all is read: what must hold between options. Says nothing of a value that was refused, or not reached. */
+void load_check(struct load *load);
 
 #endif

@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-enum { RESTART, RELOAD };
-
-/* Longer keys are compared by their beginning: none known is half as long. */
+/* No known key is half as long. */
 enum { KEY_COMPARED = 48 };
 
 const struct option options[OPTION_COUNT] = {
@@ -17,8 +15,7 @@ const struct option options[OPTION_COUNT] = {
 		.help = text, \
 		.type = &value_type_##kind, \
 		.offset = offsetof(struct conf, key), \
-		.size = sizeof(value_##kind), \
-		.reloads = (when) == RELOAD },
+		.size = sizeof(value_##kind) },
 #include "conf/options.def"
 };
 
@@ -56,6 +53,19 @@ static size_t distance(const char *a, size_t a_len, const char *b)
 	return row[b_len];
 }
 
+/* Rounded up, so that a key of four letters may have two swapped. */
+static size_t tolerance(size_t len, const char *known)
+{
+	size_t longer = strlen(known) > len ? strlen(known) : len;
+
+	return (longer + 2) / 3;
+}
+
+bool option_is_near(const char *name, size_t len, const char *known)
+{
+	return len <= KEY_COMPARED && distance(name, len, known) <= tolerance(len, known);
+}
+
 const char *option_nearest(const char *name, size_t len)
 {
 	static const char *const blocks[] = { "routes", "worker" };
@@ -63,12 +73,12 @@ const char *option_nearest(const char *name, size_t len)
 	size_t least = SIZE_MAX;
 
 	if (len > KEY_COMPARED)
-		len = KEY_COMPARED;
+		return NULL;
 	for (unsigned i = 0; i < OPTION_COUNT + 2; i++) {
 		const char *known = i < OPTION_COUNT ? options[i].name : blocks[i - OPTION_COUNT];
 		size_t d = distance(name, len, known);
 
-		if (d < least) {
+		if (d < least && d <= tolerance(len, known)) {
 			least = d;
 			nearest = known;
 		}

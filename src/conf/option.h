@@ -22,7 +22,6 @@ struct option {
 	const char *name, *def, *min, *max, *help;
 	const struct value_type *type;
 	size_t offset, size; /* of its value in struct conf */
-	bool reloads;
 };
 
 extern const struct option options[OPTION_COUNT];
@@ -39,7 +38,9 @@ static inline const void *option_value_of(const struct option *option, const str
 
 /* OPTION_COUNT if there is none. */
 enum option_id option_find(const char *name, size_t len);
-/* The key of the file's top level, options and blocks, that takes the fewest changes to write. */
+/* Whether one was meant by the other: a third of the longer one's letters differ, or fewer. */
+bool option_is_near(const char *name, size_t len, const char *known);
+/* The key of the file's top level, an option or a block, that name was meant for; NULL: none is near. */
 const char *option_nearest(const char *name, size_t len);
 
 #endif

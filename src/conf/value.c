@@ -14,17 +14,27 @@ enum { PATH_LONGEST = 107 };
 
 static const char *const bad_name = "bad name", *const no_memory = "out of memory";
 
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static const char *scale(const struct value_unit *units, const char *text, uint64_t *value)
 {
 	uint64_t n = 0;
 	bool fits = true;
 	const char *at = text;
 
-	for (; *at >= '0' && *at <= '9'; at++)
+	for (; is_digit(*at); at++)
 		fits = fits && !__builtin_mul_overflow(n, 10, &n) &&
 			!__builtin_add_overflow(n, (uint64_t)(*at - '0'), &n);
 	if (at == text)
-		return "not a number";
+		return at[0] == '-' && is_digit(at[1]) ? "out of range" : "not a number";
 	for (const struct value_unit *unit = units; unit->name; unit++) {
 		if (strcmp(unit->name, at))
 			continue;
@@ -202,16 +212,6 @@ static const char *parse_path(
 	if (text_span(text, len, "") < len)
 		return "control character in a path";
 	return keep(text, value);
-}
-
-static bool is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
 }
 
 static const char *parse_name(

@@ -74,7 +74,7 @@ extern const struct value_type value_type_count, value_type_bytes, value_type_du
 
 /* "a number, from 1 to 64" */
 void value_accepts(const struct value_type *type, const char *min, const char *max, struct outbuf *out);
-/* Whether two listeners would want the same one; two of port 0 never do. */
-bool value_address_same(const struct value_address *a, const struct value_address *b);
+/* Whether the kernel would refuse the second: one is the other or covers it. Two of port 0 never clash. */
+bool value_address_clash(const struct value_address *a, const struct value_address *b);
 
 #endif

@@ -295,12 +295,12 @@ void yaml_read(struct yaml_file *file, const char *name)
 		const char *why = uv_strerror(err);
 
 		if (err == UV_EISDIR)
-			why = "is a directory";
+			why = "is a directory (a YAML file)";
 		else if (err == UV_EFBIG)
-			why = "is too large";
+			why = "is too large (a YAML file of at most 1 MB)";
 		file->incomplete = true;
 		file->no_memory = err == UV_ENOMEM;
-		yaml_error(file, &whole, "%s (a YAML file of at most 1 MB)", why);
+		yaml_error(file, &whole, "%s", why);
 		return;
 	}
 	assert(bytes);

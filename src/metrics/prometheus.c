@@ -16,6 +16,7 @@ static const char *const kind_names[] = { "counter", "gauge", "histogram" };
 struct label {
 	const char *key;           /* NULL: no label but the worker's */
 	const char *const *values; /* NULL: the values are status codes */
+	const bool *later;         /* of each value, that nothing sets it yet; NULL: all are there */
 };
 
 struct family {
@@ -28,14 +29,19 @@ struct family {
 };
 
 /* clang-format off */
+#define VALUE(name, text) false,
+#define LATER(name, text) true,
+#define LABEL(id, key, values) static const bool later_##id[] = { values };
+#include "metrics/metrics.def"
+
 #define VALUE(name, text) text,
 #define LABEL(id, key, values) \
 	const char *const metrics_##id##_names[] = { values }; \
-	static const struct label label_##id = { key, metrics_##id##_names };
+	static const struct label label_##id = { key, metrics_##id##_names, later_##id };
 #include "metrics/metrics.def"
-static const struct label label_none = { NULL, NULL };
-static const struct label label_code = { "code", NULL };
-static const struct label label_le = { "le", histogram_le };
+static const struct label label_none = { NULL, NULL, NULL };
+static const struct label label_code = { "code", NULL, NULL };
+static const struct label label_le = { "le", histogram_le, NULL };
 
 static const struct family families[] = {
 #define METRIC(kind, cell, name, scope, label, unit, help) \
@@ -167,7 +173,8 @@ void metrics_print(struct outbuf *out)
 		"# Metrics\n\n"
 		"Written by `rmsd --print-metrics`. Every series exists from the start, and none is reset when a\n"
 		"worker is killed and revived. `/metrics` on `admin_listen` has them all; on a worker's own port,\n"
-		"those of that worker.\n\n"
+		"those of that worker. What a value marked *not yet* stands for is not built yet: its series stay "
+		"0.\n\n"
 		"| name | type | labels | what it tells |\n"
 		"|---|---|---|---|\n");
 	for (const struct family *family = families; family < families + FAMILIES; family++) {
@@ -181,7 +188,8 @@ void metrics_print(struct outbuf *out)
 		/* Neither a version nor 400 codes: the values that a query is written with. */
 		if (label->values && label != &label_version) {
 			for (unsigned i = 0; i < family->count - (label == &label_le); i++)
-				outbuf_printf(out, "%s %s", i ? "," : ":", label->values[i]);
+				outbuf_printf(out, "%s %s%s", i ? "," : ":", label->values[i],
+					label->later && label->later[i] ? " (not yet)" : "");
 		}
 		outbuf_printf(out, " | %s |\n", family->help);
 	}

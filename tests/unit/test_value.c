@@ -32,7 +32,8 @@ static const struct parse_case parse_cases[] = {
 	{ &value_type_count, "4294967296", "", "", "out of range", NULL },
 	{ &value_type_count, "18446744073709551617", "", "", "out of range", NULL },
 	{ &value_type_count, "", "0", "9", "not a number", NULL },
-	{ &value_type_count, "-1", "0", "9", "not a number", NULL },
+	{ &value_type_count, "-1", "0", "9", "out of range", NULL },
+	{ &value_type_count, "-", "0", "9", "not a number", NULL },
 	{ &value_type_count, "+1", "0", "9", "not a number", NULL },
 	{ &value_type_count, " 1", "0", "9", "not a number", NULL },
 	{ &value_type_count, "1 ", "0", "9", "not a number", NULL },
@@ -70,7 +71,7 @@ static const struct parse_case parse_cases[] = {
 	{ &value_type_port, "0", "0", "65535", NULL, "0" },
 	{ &value_type_port, "65535", "0", "65535", NULL, "65535" },
 	{ &value_type_port, "65536", "0", "65535", "out of range", NULL },
-	{ &value_type_port, "-1", "0", "65535", "not a number", NULL },
+	{ &value_type_port, "-1", "0", "65535", "out of range", NULL },
 	{ &value_type_path, "/run/rmsd.sock", "", "", NULL, "/run/rmsd.sock" },
 	{ &value_type_path, LONG_107, "", "", NULL, LONG_107 },
 	{ &value_type_path, LONG_107 "x", "", "", "path is too long", NULL },
@@ -203,15 +204,24 @@ static void addresses_become_what_bind_wants(void **state)
 	assert_int_equal(local.sa_len, offsetof(struct sockaddr_un, sun_path) + sizeof("/run/x"));
 }
 
-static void the_same_listener_is_known_except_on_a_free_port(void **state)
+static void addresses_clash_when_one_is_the_other_or_covers_it(void **state)
 {
 	static const struct {
 		const char *a, *b;
-		bool same;
+		bool clash;
 	} cases[] = {
 		{ ":80", ":80", true },
 		{ ":80", ":81", false },
-		{ ":80", "[::]:80", false },
+		{ ":80", "[::]:80", true },
+		{ ":80", "127.0.0.1:80", true },
+		{ "[::1]:80", ":80", true },
+		{ "0.0.0.0:80", "127.0.0.1:80", true },
+		{ "127.0.0.1:80", "0.0.0.0:80", true },
+		{ "127.0.0.1:80", "127.0.0.2:80", false },
+		{ "[::]:80", "[::1]:80", true },
+		{ "[::1]:80", "[::2]:80", false },
+		{ "[::]:80", "0.0.0.0:80", false }, /* one for each family */
+		{ ":80", "unix:/a", false },
 		{ "[::1]:80", "[0:0::1]:80", true },
 		{ ":0", ":0", false },
 		{ "127.0.0.1:0", "127.0.0.1:0", false },
@@ -224,7 +234,7 @@ static void the_same_listener_is_known_except_on_a_free_port(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct value_address a = address_of(cases[i].a), b = address_of(cases[i].b);
 
-		if (value_address_same(&a, &b) != cases[i].same)
+		if (value_address_clash(&a, &b) != cases[i].clash)
 			fail_msg("%s and %s", cases[i].a, cases[i].b);
 	}
 }
@@ -350,7 +360,7 @@ int main(void)
 		cmocka_unit_test(every_value_is_taken_or_refused_for_its_reason),
 		cmocka_unit_test(choices_have_the_numbers_of_their_enums),
 		cmocka_unit_test(addresses_become_what_bind_wants),
-		cmocka_unit_test(the_same_listener_is_known_except_on_a_free_port),
+		cmocka_unit_test(addresses_clash_when_one_is_the_other_or_covers_it),
 		cmocka_unit_test(a_list_of_addresses_grows_refuses_a_second_and_ends),
 		cmocka_unit_test(what_is_accepted_names_choices_and_bounds),
 		cmocka_unit_test(text_ends_at_the_first_byte_that_is_none),
