@@ -198,11 +198,20 @@ destroy:
 	return err;
 }
 
+int64_t admin_connections(const struct admin *admin)
+{
+	/* It counts those that it closes down from 0. */
+	return incarnation_service(admin->incarnation)->given +
+		(int64_t)metrics_get(incarnation_shard(admin->incarnation), METRIC_connections);
+}
+
 void admin_give(struct admin *admin, int fd)
 {
 	struct service *service = incarnation_service(admin->incarnation);
 
-	if (slots_give(admin->set.slots, &service->owner, fd, false) < 0)
+	if (slots_give(admin->set.slots, &service->owner, fd, false) == 0)
+		service->given++;
+	else
 		slots_close(admin->set.slots, fd);
 }
 

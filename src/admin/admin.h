@@ -34,6 +34,10 @@ struct admin_setup {
 
 /* Starts the thread. 0 or a negative UV_ code. */
 int admin_create(const struct admin_setup *setup, uv_loop_t *loop, struct admin **out);
+/* What it serves at once, at the most; the last ADMIN_CONTROL of them are for the control socket alone. */
+enum { ADMIN_CONNECTIONS = 48, ADMIN_CONTROL = 16 };
+/* Connections it has now. */
+int64_t admin_connections(const struct admin *admin);
 /* Gives it a connection just accepted: fd's slot is open, its role ROLE_ADMIN or ROLE_CONTROL. */
 void admin_give(struct admin *admin, int fd);
 /* The control loop turns: to be called every BEAT_MS. */

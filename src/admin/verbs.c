@@ -136,9 +136,9 @@ static void order(struct rms_request *req, enum fleet_verb verb)
 	if (verb != FLEET_SHUTDOWN) {
 		const char *name = rms_request_param(req, "name");
 
-		worker = find_worker(fleet, name);
+		worker = name ? find_worker(fleet, name) : -1;
 		if (worker < 0) {
-			reply_unknown(req, fleet, name);
+			reply_unknown(req, fleet, name ? name : "");
 			return;
 		}
 	}

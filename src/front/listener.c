@@ -15,12 +15,15 @@
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
+/* METRIC_accept_paused is of all public addresses together, all on this thread. */
 static void note_paused(struct listener *listener, bool paused)
 {
-	if (paused && !listener->paused)
-		metrics_add(listener->shard, METRIC_accept_paused, 1);
-	if (!paused && listener->paused)
-		metrics_sub(listener->shard, METRIC_accept_paused, 1);
+	static unsigned n_paused;
+
+	if (listener->shard && paused != listener->paused) {
+		n_paused += paused ? 1 : -1U;
+		metrics_set(listener->shard, METRIC_accept_paused, n_paused > 0);
+	}
 	listener->paused = paused;
 }
 
@@ -217,11 +220,22 @@ close_fd:
 	return err;
 }
 
+/*
+ * With it another process may listen on an address that is bound and does not listen; without it, nobody may listen
+ * again while old connections of the address linger. So it is on from listen() to shutdown(), and off otherwise.
+ */
+static void set_reuse(const struct listener *listener, int on)
+{
+	if (!listener->unix_path[0])
+		setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
 int listener_listen(struct listener *listener)
 {
-	if (!listener->listening && listen(listener->fd, listener->backlog) < 0)
-		return -errno;
-	return 0;
+	if (listener->listening)
+		return 0;
+	set_reuse(listener, 1);
+	return listen(listener->fd, listener->backlog) < 0 ? -errno : 0;
 }
 
 int listener_start(struct listener *listener)
@@ -244,6 +258,7 @@ void listener_stop(struct listener *listener)
 	/* Out of the set first: a socket that no longer listens reports a hang-up for ever. */
 	uv_poll_stop(&listener->poll);
 	shutdown(listener->fd, SHUT_RDWR);
+	set_reuse(listener, 0);
 }
 
 void listener_close(struct listener *listener)

@@ -31,7 +31,7 @@ struct listener {
 	uv_timer_t resume;
 	listener_fn *accepted;
 	void *owner;                 /* borrowed */
-	struct metrics_shard *shard; /* counts the paused ones; written by this thread */
+	struct metrics_shard *shard; /* told of pauses; written by this thread; NULL: not of this one's */
 	char address[140];           /* as it is: the port that the system chose, if it was 0 */
 	unsigned port;               /* 0 for a unix socket */
 	char unix_path[108];         /* removed when closed */

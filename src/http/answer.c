@@ -44,7 +44,7 @@ void answer_status(struct service *service, struct slot *slot, struct reply *rep
 
 void answer_bad(struct service *service, struct slot *slot, const struct message *message)
 {
-	struct reply reply = { .status = message->error };
+	struct reply reply = { .status = message->error, .head_only = message->method == HTTP_HEAD };
 	bool too_large = reply.status == 413 || reply.status == 414 || reply.status == 431;
 
 	log_debug("a request was refused", "worker=%s status=%d reason=\"%s\"", service->worker, reply.status,

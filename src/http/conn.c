@@ -105,7 +105,8 @@ static void forget_request(struct service *service, struct slot *slot)
 {
 	slot->request = NULL;
 	slot->deferred = false;
-	metrics_sub(service->set.shard, METRIC_in_flight, 1);
+	if (slot->counted)
+		metrics_sub(service->set.shard, METRIC_in_flight, 1);
 }
 
 /* As close_now(), also while a handler has deferred a request of it. */
@@ -192,7 +193,10 @@ static bool call(struct service *service, struct slot *slot, int fd, struct rms_
 	enter(slot, CONN_HANDLING, 0);
 	req->tag = slot_tag(slot, fd);
 	req->in_handler = true;
-	metrics_add(service->set.shard, METRIC_in_flight, 1);
+	/* A scrape of a worker's own port must not see itself; a verb on the control socket is waited for. */
+	slot->counted = !req->match.route->uncounted || slot->role == ROLE_CONTROL;
+	if (slot->counted)
+		metrics_add(service->set.shard, METRIC_in_flight, 1);
 	if (slot->again)
 		metrics_add(service->set.shard, METRIC_replayed, 1);
 	slot->again = false;
@@ -295,6 +299,12 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 	while (slot->in_off < slot->in_len && !slot->request && !slot->close_after) {
 		struct message *message = slot->message;
 		enum message_status status;
+
+		/* RFC 9112 section 2.2: some clients end a request with a line too many; it begins nothing. */
+		if (!message && slot->in_len - slot->in_off == 2 && !memcmp(slot->in + slot->in_off, "\r\n", 2)) {
+			slot->in_off = slot->in_len;
+			break;
+		}
 
 		if (service->batch.len >= FLUSH_AT && transfer_send(service, slot, fd) != TRANSFER_DONE)
 			break;
@@ -413,13 +423,37 @@ static void expire_writing(struct service *service, struct slot *slot, int fd)
 	enter(slot, slot->state, after(service, service->set.conf->write_timeout));
 }
 
-void conn_expire(struct service *service, struct slot *slot, int fd)
+/* Whether slot, which is waiting for input, has some that its owner was too busy to see: then it has its turn now. */
+static bool run_unseen(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
+{
+	if (slot->queued || slot->eof || transfer_receive(service, slot, fd) != TRANSFER_DONE)
+		return false;
+	run(service, slot, fd);
+	return true;
+}
+
+static bool is_expired(const struct service *service, const struct slot *slot)
 {
 	uint64_t deadline = slot_deadline(slot);
-	struct reply reply = { .status = 408 };
 
-	if (!deadline || deadline > after(service, 0))
+	return deadline && deadline <= after(service, 0);
+}
+
+void conn_expire(struct service *service, struct slot *slot, int fd)
+{
+	struct reply reply = { .status = 408 };
+	uint64_t tag = slot_tag(slot, fd);
+
+	if (!is_expired(service, slot))
 		return;
+	if (slot->state == CONN_IDLE || slot->state == CONN_READING) {
+		/* Bytes that were here in time count. If the head is not whole with them, its time is over all the
+		 * same. */
+		if (run_unseen(service, slot, fd) &&
+			(service->owner.revoked || owner_find(&service->owner, tag) != slot ||
+				slot->state != CONN_READING || !is_expired(service, slot)))
+			return;
+	}
 	switch ((enum conn_state)slot->state) {
 	case CONN_READING:
 		metrics_add(service->set.shard, METRIC_errors + ERROR_TIMEOUT, 1);
@@ -440,6 +474,8 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd)
 {
 	uint64_t soon = after(service, CONN_LINGER_MS);
 
+	if (slot->state == CONN_IDLE && run_unseen(service, slot, fd))
+		return;
 	if (slot->state == CONN_IDLE)
 		close_now(service, slot, fd, CLOSED_SHUTDOWN);
 	else if (slot->state == CONN_READING && slot_deadline(slot) > soon)

@@ -43,8 +43,8 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd) REQUIRES(s
 
 /*
  * Makes the slot whole without its owner: copies what it has borrowed, and forgets the running request, which the next
- * owner runs again or refuses, and which the caller takes from METRIC_in_flight. *now: the next owner has something to
- * do at once. 0; UV_ENOMEM: it can only be closed.
+ * owner runs again or refuses, and which the caller takes from METRIC_in_flight if it was counted. *now: the next owner
+ * has something to do at once. 0; UV_ENOMEM: it can only be closed.
  */
 int conn_detach(struct service *service, struct slot *slot, bool *now) REQUIRES(service->owner.lock);
 

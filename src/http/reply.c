@@ -68,9 +68,9 @@ static char *put_uint(char *at, size_t value)
 
 void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp)
 {
-	/* RFC 9110 sections 8.6 and 15.4.5: a 204 has no length, a 304 no body. */
+	/* RFC 9110 sections 8.6, 15.3.6 and 15.4.5: a 204 has no length, a 205 a length of 0, a 304 no body. */
 	bool bodiless = reply->status == 204 || reply->status == 304;
-	bool sends_body = !bodiless && !reply->head_only;
+	bool sends_body = !bodiless && reply->status != 205 && !reply->head_only;
 	size_t type_len = reply->type ? strlen(reply->type) : 0;
 	size_t line_len;
 	const char *line = status_line(reply->status, &line_len);
@@ -91,7 +91,7 @@ void reply_write(struct outbuf *out, const struct reply *reply, const struct rep
 		at = put(at, reply->fields, reply->fields_len);
 	if (!bodiless) {
 		at = PUT(at, "Content-Length: ");
-		at = put_uint(at, reply->body_len);
+		at = put_uint(at, reply->status == 205 ? 0 : reply->body_len);
 		at = PUT(at, "\r\n");
 	}
 	if (!reply->keep_alive)

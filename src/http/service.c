@@ -234,29 +234,11 @@ close_pollset:
 	return err;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+void service_close(struct service *service)
 {
-	struct service *service = handle->data;
-
-	if (!--service->open_handles && service->closed)
-		service->closed(service);
-}
-
-static void on_pollset_closed(uv_handle_t *handle)
-{
-	struct pollset *set = handle->data;
-
-	handle->data = set->owner;
-	on_handle_closed(handle);
-}
-
-void service_close(struct service *service, void (*closed)(struct service *service))
-{
-	service->closed = closed;
-	service->open_handles = 3;
-	pollset_close(&service->owner.pollset, on_pollset_closed);
-	uv_close((uv_handle_t *)&service->wakeup, on_handle_closed);
-	uv_close((uv_handle_t *)&service->idle, on_handle_closed);
+	pollset_close(&service->owner.pollset, NULL);
+	uv_close((uv_handle_t *)&service->wakeup, NULL);
+	uv_close((uv_handle_t *)&service->idle, NULL);
 }
 
 static void destroy_all(struct list *list)

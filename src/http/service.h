@@ -63,9 +63,7 @@ struct service {
 	uv_async_t wakeup;
 
 	/* The loop's thread. */
-	uv_idle_t idle; /* active while the ready queue or replied is not empty */
-	unsigned open_handles;
-	void (*closed)(struct service *service);
+	uv_idle_t idle;   /* active while the ready queue or replied is not empty */
 	uint64_t turn_ns; /* when this turn began */
 	uint64_t now_ns;  /* the newest look at the clock */
 	struct reply_stamp stamp;
@@ -82,10 +80,10 @@ struct service {
 /* 0 or a negative UV_ code; on failure there is nothing to undo. By the thread that will start the loop's. */
 int service_open(struct service *service, const struct service_setup *setup, uv_loop_t *loop);
 /*
- * Closes the handles on the loop; closed() follows on it. The owner has been revoked, or has no slots. Requests that
- * the app still holds are freed by service_finish().
+ * Closes the handles on the loop. The owner has been revoked, or has no slots. Requests that the app still holds are
+ * freed by service_finish().
  */
-void service_close(struct service *service, void (*closed)(struct service *service));
+void service_close(struct service *service);
 /* Once the thread has ended, by any: frees the rest. No slot names the owner any more. */
 void service_finish(struct service *service);
 

@@ -11,8 +11,8 @@
  *     thread, once it has the lock again, sees revoked, touches nothing more and ends.
  *  3. The word is the last of giving and the first of closing. Giving: fill the slot, ADD, store-release its word; an
  *     event that comes before the word is dropped and, the set being level-triggered, comes again. Taking: DEL, word 0.
- *     Closing: word 0, then close(fd), the last access. The word holds a generation, so an event that was on its way to an old
- *     owner, or for an old connection of the same fd, finds another word and is dropped.
+ *     Closing: word 0, then close(fd), the last access. The word holds a generation, so an event that was on its way to
+ * an old owner, or for an old connection of the same fd, finds another word and is dropped.
  *  4. A slot at rest holds only memory of its own. While its owner works on it, in and out may point into the owner's
  *     buffers (capacity 0); conn_detach() copies them for the next one.
  *
@@ -58,12 +58,14 @@ struct slot {
 	bool eof : 1;                 /* the client has closed its side */
 	bool close_after : 1;         /* close when out is sent */
 	bool linger : 1;              /* and throw away what comes for a while before that */
-	bool again : 1;                /* its first request is one that a lost worker's handler had */
+	bool again : 1;               /* its first request is one that a lost worker's handler had */
+	bool counted : 1;             /* the running request is in METRIC_in_flight */
 	bool queued : 1;              /* its tag is in the owner's ready queue */
 	bool rerun : 1;               /* the running request may be run again elsewhere (RFC 9110 section 9.2.2) */
 	bool deferred : 1;            /* its handler has returned without a reply */
 	uint8_t refuse;               /* enum conn_refusal (conn.h): answer the first request of in with 503 */
 	bool seen : 1;                /* has sent a byte since it was accepted */
+	uint8_t home;                 /* index of the last worker that had it */
 	uint8_t closed_reason;        /* METRIC_connections_closed + this, with close_after */
 	uint32_t running_len;         /* bytes of in that are the running request's */
 	char *in;                     /* received, from the first byte of the oldest unanswered request at in_off */

@@ -46,7 +46,7 @@ static void shed(struct server *server, int fd, unsigned reason, const char *why
 /* Or else fd is refused. */
 static bool has_room(struct server *server, int fd)
 {
-	if (fleet_connections(server->fleet) < server->max_connections)
+	if (fleet_connections(server->fleet) < server->max_connections && fd < server->limit)
 		return true;
 	shed(server, fd, SHED_MAX_CONNECTIONS, "Service Unavailable: too many connections\n");
 	return false;
@@ -90,13 +90,24 @@ void accept_worker(struct listener *listener, int fd, const struct sockaddr *pee
 	fleet_give(server->fleet, worker, fd);
 }
 
+/* Whoever holds connections to the side door must not use up the descriptors; the control socket has some of its own.
+ */
+static void admin_take(struct server *server, int fd, enum slot_role role, int64_t most)
+{
+	if (admin_connections(server->admin) >= most || fd >= server->limit) {
+		close(fd);
+		return;
+	}
+	conn_accepted(slots_open(server->slots, fd, role), server->conf);
+	admin_give(server->admin, fd);
+}
+
 void accept_admin(struct listener *listener, int fd, const struct sockaddr *peer)
 {
 	struct server *server = listener->owner;
 
 	(void)peer;
-	conn_accepted(slots_open(server->slots, fd, ROLE_ADMIN), server->conf);
-	admin_give(server->admin, fd);
+	admin_take(server, fd, ROLE_ADMIN, ADMIN_CONNECTIONS - ADMIN_CONTROL);
 }
 
 /* The socket's mode lets in root and our own user; this says so even if somebody changes the mode. */
@@ -117,6 +128,5 @@ void accept_control(struct listener *listener, int fd, const struct sockaddr *pe
 		refusal_reply(&server->refusal, fd, &reply);
 		return;
 	}
-	conn_accepted(slots_open(server->slots, fd, ROLE_CONTROL), server->conf);
-	admin_give(server->admin, fd);
+	admin_take(server, fd, ROLE_CONTROL, ADMIN_CONNECTIONS);
 }

@@ -15,6 +15,8 @@ static const char *advise(int err, const char *in_use, const char *denied)
 	switch (err) {
 	case UV_EADDRINUSE: return in_use;
 	case UV_EACCES: return denied;
+	case UV_ENOENT:
+	case UV_ENOTDIR: return ": its directory's own directory is not there: make it, or name another";
 	case UV_EEXIST: return ": there is a file of that name that is no socket";
 	default: return NULL;
 	}
@@ -47,11 +49,15 @@ static int open_publics(struct doors *doors, const struct doors_setup *setup, st
 		int err = listener_bind(&doors->publics[i], address, (int)setup->conf->backlog, 0666, setup->shard,
 			setup->loop, setup->on_publics, setup->owner);
 
+		/* From here on connections queue; until they are accepted nobody else can have the address. */
+		if (!err) {
+			doors->n_publics++;
+			err = listener_listen(&doors->publics[i]);
+		}
 		if (err < 0)
 			return fail(error, err, "", address->text,
 				advise(err, ": is another server there? try -o listen=:8080",
 					": run as root, or -o listen=:8080"));
-		doors->n_publics++;
 	}
 	return 0;
 }
@@ -90,8 +96,8 @@ static int open_workers(struct doors *doors, const struct doors_setup *setup, st
 	for (unsigned i = 0; i < doors->n_workers; i++) {
 		struct value_address address = own_address(conf, i);
 		struct listener *listener = &doors->workers[i];
-		int err = listener_bind(listener, &address, (int)conf->backlog, 0, setup->shard, setup->loop,
-			setup->on_worker, setup->owner);
+		int err = listener_bind(
+			listener, &address, (int)conf->backlog, 0, NULL, setup->loop, setup->on_worker, setup->owner);
 
 		if (err < 0) {
 			snprintf(
@@ -129,8 +135,10 @@ static int open_control(struct doors *doors, const struct doors_setup *setup, st
 	un->sun_family = AF_UNIX;
 	snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
 	if (!err)
-		err = listener_bind(&doors->control, &address, (int)setup->conf->backlog, 0600, setup->shard,
-			setup->loop, setup->on_control, setup->owner);
+		err = listener_bind(&doors->control, &address, (int)setup->conf->backlog, 0600, NULL, setup->loop,
+			setup->on_control, setup->owner);
+	if (!err)
+		err = listener_listen(&doors->control);
 	if (err < 0)
 		return fail(error, err, "control_socket", path,
 			advise(err, ": another rmsd answers there: stop it, or -o control_socket=/tmp/rmsd.sock",
@@ -141,9 +149,11 @@ static int open_control(struct doors *doors, const struct doors_setup *setup, st
 static int open_admin(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
 {
 	const struct value_address *address = &setup->conf->admin_listen;
-	int err = listener_bind(&doors->admin, address, (int)setup->conf->backlog, 0666, setup->shard, setup->loop,
+	int err = listener_bind(&doors->admin, address, (int)setup->conf->backlog, 0666, NULL, setup->loop,
 		setup->on_admin, setup->owner);
 
+	if (!err)
+		err = listener_listen(&doors->admin);
 	if (err < 0)
 		return fail(error, err, "admin_listen", address->text,
 			advise(err, " (a Prometheus here? try -o admin_listen=:9091)",
@@ -194,15 +204,6 @@ int doors_start_admin(struct doors *doors)
 	int err = listener_start(&doors->control);
 
 	return err < 0 ? err : listener_start(&doors->admin);
-}
-
-int doors_listen_public(struct doors *doors)
-{
-	int err = 0;
-
-	for (unsigned i = 0; i < doors->n_publics && !err; i++)
-		err = listener_listen(&doors->publics[i]);
-	return err;
 }
 
 int doors_start_public(struct doors *doors)

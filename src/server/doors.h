@@ -39,9 +39,7 @@ struct doors_setup {
 int doors_open(struct doors *doors, const struct doors_setup *setup, struct outbuf *error);
 /* Admin and control begin to accept. */
 int doors_start_admin(struct doors *doors);
-/* Connections to the public ones are queued from now on. */
-int doors_listen_public(struct doors *doors);
-/* And accepted. */
+/* The public ones are accepted from now on. */
 int doors_start_public(struct doors *doors);
 /* Closes all but admin and control. */
 void doors_close_public(struct doors *doors);

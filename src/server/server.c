@@ -19,11 +19,12 @@
 #include "server/state.h"
 
 enum {
-	LIMIT_MAX = 1048576, /* descriptors used, however many there may be */
-	RESERVE = 64,        /* for admin, control, the log, what libraries open */
-	RESERVE_WORKER = 8,  /* a loop and its set, twice while one ends and one starts; its listener */
+	LIMIT_MAX = 1048576,                             /* descriptors used, however many there may be */
+	RESERVE = 64 + REFUSAL_KEPT + ADMIN_CONNECTIONS, /* the first: the log, libraries, an accept on its way */
+	RESERVE_WORKER = 8, /* a loop and its set, twice while one ends and one starts; its listener */
 	STOP_TICK_MS = 5,
-	END_MS = 1000, /* for threads to end, after which the process does not wait for them */
+	CLOSE_IDLE_TICKS = 20, /* of these: how often connections that have just become idle are looked for */
+	END_MS = 1000,         /* for threads to end, after which the process does not wait for them */
 };
 
 static uint64_t now_ms(void)
@@ -53,7 +54,9 @@ static void on_admin_closed(void *arg)
 /* A thread that is stuck can be neither ended nor waited for; what it uses must not go away under it. */
 static void end_without(struct server *server)
 {
-	log_warn("stopped with threads that did not end", "threads=%u", fleet_running(server->fleet));
+	log_warn("rmsd has stopped with threads that did not end", "threads=%u requests_cut=%u",
+		fleet_running(server->fleet), server->cut);
+	doors_close(&server->doors);
 	log_stop();
 	_exit((int)server->result);
 }
@@ -70,7 +73,8 @@ static void on_stopping(uv_timer_t *timer)
 	bool late = now_ms() >= server->deadline_ms;
 
 	if (server->phase == PHASE_DRAINING) {
-		fleet_close_idle(server->fleet);
+		if (++server->stop_ticks % CLOSE_IDLE_TICKS == 0)
+			fleet_close_idle(server->fleet);
 		if (late || fleet_connections(server->fleet) <= 0)
 			end(server);
 		return;
@@ -84,7 +88,10 @@ static void on_stopping(uv_timer_t *timer)
 	if (!admin_is_quiet(server->admin) && !late)
 		return;
 	uv_timer_stop(timer);
-	log_info("rmsd has stopped", "requests_cut=%u", server->cut);
+	if (server->cut)
+		log_warn("rmsd has stopped", "requests_cut=%u", server->cut);
+	else
+		log_info("rmsd has stopped", "requests_cut=0");
 	fleet_close(server->fleet);
 	admin_close(server->admin, on_admin_closed, server);
 }
@@ -169,23 +176,24 @@ static void serve(struct server *server)
 		server->conf->control_socket);
 }
 
-static void on_port(void *arg, struct worker *worker, bool open)
+static int on_port(void *arg, struct worker *worker, bool open)
 {
 	struct server *server = arg;
 	struct listener *own = &server->doors.workers[worker->index];
 	int err = 0;
 
 	if (own->fd < 0)
-		return;
+		return 0;
 	if (open)
 		err = listener_start(own);
 	else
 		listener_stop(own);
 	if (err == 0)
-		return;
+		return 0;
 	log_error("a worker's own port does not listen", "worker=%s error=%s", worker->name, uv_err_name(err));
 	if (server->phase == PHASE_STARTING)
 		server->deaf = own;
+	return err;
 }
 
 static void on_state(void *arg, struct worker *worker)
@@ -405,8 +413,6 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	err = log_start((enum log_level)conf->log_level, (enum log_format)conf->log_format);
 	if (!err)
 		err = start_admin(server);
-	if (!err)
-		err = doors_listen_public(&server->doors);
 	if (!err)
 		err = fleet_start(server->fleet);
 	if (err < 0) {

@@ -39,7 +39,7 @@ struct server {
 	uv_poll_t signals;
 	uv_timer_t beat, stopping;
 	uint64_t deadline_ms; /* of the phase */
-	unsigned cut;
+	unsigned cut, stop_ticks;
 };
 
 #endif

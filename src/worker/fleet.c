@@ -62,16 +62,18 @@ static uint64_t unix_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void enter(struct worker *worker, enum metrics_state state)
+/* Returns what came of its own port: 0, or a negative UV_ code if it should listen and does not. */
+static int enter(struct worker *worker, enum metrics_state state)
 {
 	struct fleet *fleet = worker->fleet;
 	enum metrics_state old = worker_state(worker);
+	int err = 0;
 
 	if (old == state)
-		return;
+		return 0;
 	/* Who reads the state finds the port as the state says. */
 	if ((state == STATE_UP) != (old == STATE_UP))
-		fleet->set.hooks.port(fleet->set.hooks.arg, worker, state == STATE_UP);
+		err = fleet->set.hooks.port(fleet->set.hooks.arg, worker, state == STATE_UP);
 	atomic_store_explicit(&worker->since_ms, unix_ms(), memory_order_relaxed);
 	atomic_store_explicit(&worker->state, (int)state, memory_order_release);
 	metrics_set(worker->control, METRIC_worker_state + (unsigned)old, 0);
@@ -81,6 +83,7 @@ static void enter(struct worker *worker, enum metrics_state state)
 	log_info("a worker changed state", "worker=%s state=%s was=%s", worker->name, metrics_state_names[state],
 		metrics_state_names[old]);
 	fleet->set.hooks.state_changed(fleet->set.hooks.arg, worker);
+	return err;
 }
 
 static void finish(struct fleet *fleet, struct fleet_order *order)
@@ -144,7 +147,7 @@ static int spawn(struct worker *worker)
 	metrics_attach(fleet->set.metrics, worker->index, incarnation_shard(worker->now));
 	sweep_add(&fleet->sweep, incarnation_service(worker->now));
 	fleet->running++;
-	enter(worker, STATE_STARTING);
+	(void)enter(worker, STATE_STARTING);
 	return 0;
 }
 
@@ -196,11 +199,11 @@ static void kill_worker(struct fleet *fleet, struct fleet_order *order)
 
 	if (!victim) {
 		order->changed = worker_state(worker) != STATE_DOWN;
-		enter(worker, STATE_DOWN);
+		(void)enter(worker, STATE_DOWN);
 		finish(fleet, order);
 		return;
 	}
-	if (!order->force && !others_up(fleet, worker)) {
+	if (!order->force && worker_state(worker) == STATE_UP && !others_up(fleet, worker)) {
 		refuse(fleet, order, 409, "%s is the last worker up: --force takes it down all the same", worker->name);
 		return;
 	}
@@ -209,7 +212,7 @@ static void kill_worker(struct fleet *fleet, struct fleet_order *order)
 	worker->now = NULL;
 	sweep_drop(&fleet->sweep, incarnation_service(victim));
 	incarnation_ask_to_leave(victim);
-	enter(worker, STATE_DOWN);
+	(void)enter(worker, STATE_DOWN);
 	refuse_waiting(worker, "was killed before it was up");
 	if (!try_taking(fleet, order)) {
 		list_push(&fleet->taking, &order->node);
@@ -249,6 +252,10 @@ static void on_order(struct mail *mail, void *arg)
 	order->error[0] = '\0';
 	order->changed = false;
 	order->rehomed = 0;
+	if (fleet->stopping && order->verb == FLEET_SHUTDOWN) {
+		finish(fleet, order);
+		return;
+	}
 	if (fleet->stopping) {
 		refuse(fleet, order, 409, "rmsd is shutting down");
 		return;
@@ -270,7 +277,8 @@ static void on_started(struct worker *worker, struct incarnation *incarnation)
 
 	if (worker->now != incarnation)
 		return;
-	enter(worker, STATE_UP);
+	if (enter(worker, STATE_UP) < 0)
+		refuse_waiting(worker, "is up, but its own port does not listen: somebody else has it");
 	mover_welcome(worker->fleet->mover, worker);
 	while ((node = list_pop(&worker->waiting)))
 		finish(worker->fleet, list_entry(node, struct fleet_order, node));
@@ -284,7 +292,7 @@ static void on_failed(struct worker *worker, struct incarnation *incarnation)
 		worker->now = NULL;
 		sweep_drop(&fleet->sweep, incarnation_service(incarnation));
 		log_error("an app's start hook refused", "worker=%s", worker->name);
-		enter(worker, STATE_FAILED);
+		(void)enter(worker, STATE_FAILED);
 		refuse_waiting(worker, "did not start: the app's start hook refused");
 	}
 	incarnation_ask_to_leave(incarnation);
@@ -438,7 +446,7 @@ void fleet_stop(struct fleet *fleet, unsigned *cut)
 		worker->now = NULL;
 		sweep_drop(&fleet->sweep, incarnation_service(incarnation));
 		incarnation_ask_to_leave(incarnation);
-		enter(worker, STATE_DOWN);
+		(void)enter(worker, STATE_DOWN);
 		refuse_waiting(worker, "was not started: rmsd is shutting down");
 		incarnation_wake(incarnation);
 	}

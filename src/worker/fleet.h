@@ -66,8 +66,11 @@ struct fleet_hooks {
 	void *arg;
 	/* The worker for the connection fd; NULL: none is up. */
 	struct worker *(*pick)(void *arg, int fd);
-	/* Before a worker is up, and before it is no longer: its own port is to listen, or to refuse. */
-	void (*port)(void *arg, struct worker *worker, bool open);
+	/*
+	 * Before a worker is up, and before it is no longer: its own port is to listen, or to refuse. 0 or a negative
+	 * UV_ code.
+	 */
+	int (*port)(void *arg, struct worker *worker, bool open);
 	void (*state_changed)(void *arg, struct worker *worker);
 	/* Answers a connection that no worker will take, and closes it. */
 	void (*refuse)(void *arg, int fd);

@@ -63,7 +63,7 @@ static void on_thread(void *arg)
 		uv_run(&inc->loop, UV_RUN_DEFAULT);
 	if (running && app->stop)
 		app->stop(inc->state);
-	service_close(&inc->service, NULL);
+	service_close(&inc->service);
 	uv_walk(&inc->loop, close_handle, NULL);
 	uv_run(&inc->loop, UV_RUN_DEFAULT);
 	post(inc, &inc->ended, INCARNATION_ENDED);
@@ -114,7 +114,7 @@ int incarnation_start(const struct incarnation_setup *setup, struct incarnation 
 	*out = inc;
 	return 0;
 close_service:
-	service_close(&inc->service, NULL);
+	service_close(&inc->service);
 	uv_close((uv_handle_t *)&inc->check, NULL);
 	uv_run(&inc->loop, UV_RUN_DEFAULT);
 	service_finish(&inc->service);
@@ -140,11 +140,6 @@ struct metrics_shard *incarnation_shard(struct incarnation *inc)
 void *incarnation_owner(struct incarnation *inc)
 {
 	return inc->owner;
-}
-
-uv_loop_t *incarnation_loop(struct incarnation *inc)
-{
-	return &inc->loop;
 }
 
 void incarnation_ask_to_leave(struct incarnation *inc)

@@ -18,7 +18,7 @@
 
 struct incarnation;
 
-/* What its thread tells the control thread, by mail; kind says which. */
+/* What its thread tells the control thread, by mail; news says which. */
 enum incarnation_news { INCARNATION_STARTED, INCARNATION_FAILED, INCARNATION_ENDED };
 
 struct incarnation_mail {
@@ -48,8 +48,6 @@ int incarnation_start(const struct incarnation_setup *setup, struct incarnation 
 struct service *incarnation_service(struct incarnation *incarnation);
 struct metrics_shard *incarnation_shard(struct incarnation *incarnation);
 void *incarnation_owner(struct incarnation *incarnation);
-/* Any thread. Its loop; handles may be added before it starts, or on it. */
-uv_loop_t *incarnation_loop(struct incarnation *incarnation);
 /* Asks the thread to end: between two events, or when its handler returns. It may still wait for an event. */
 void incarnation_ask_to_leave(struct incarnation *incarnation);
 /*

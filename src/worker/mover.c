@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "http/conn.h"
@@ -28,60 +30,79 @@ struct mover {
 	unsigned n_released;
 };
 
-static struct metrics_shard *control_of(struct worker *worker)
-{
-	return worker->control;
-}
-
 bool mover_give(struct mover *mover, struct worker *worker, int fd, bool now)
 {
 	struct service *service = incarnation_service(worker->now);
 	int err;
 
 	service->given++;
-	metrics_add(control_of(worker), METRIC_connections, 1);
+	metrics_add(worker->control, METRIC_connections, 1);
+	slots_at(mover->slots, fd)->home = (uint8_t)worker->index;
 	err = slots_give(mover->slots, &service->owner, fd, now);
 	if (err == 0)
 		return true;
 	service->given--;
-	metrics_sub(control_of(worker), METRIC_connections, 1);
-	metrics_add(control_of(worker), METRIC_connections_closed + CLOSED_ERROR, 1);
+	metrics_sub(worker->control, METRIC_connections, 1);
+	metrics_add(worker->control, METRIC_connections_closed + CLOSED_ERROR, 1);
 	log_error("a connection could not be given to a worker", "worker=%s error=%s", worker->name, uv_err_name(err));
 	slots_close(mover->slots, fd);
 	return false;
 }
 
-/* Finds a new owner for a slot in our hands. */
-static void rehome(struct mover *mover, int fd, bool now, unsigned reason)
+/* Closes a slot in our hands; the worker that had it last counts it. */
+static void close_homeless(struct mover *mover, int fd, unsigned reason)
 {
-	struct worker *worker = mover->hooks.pick(mover->hooks.arg, fd);
+	struct worker *home = fleet_worker(mover->fleet, slots_at(mover->slots, fd)->home);
 
-	if (worker) {
-		if (mover_give(mover, worker, fd, now))
-			metrics_add(control_of(worker), METRIC_connections_rehomed + reason, 1);
-	} else if (slots_give(mover->slots, &mover->waiting, fd, now) < 0) {
-		slots_close(mover->slots, fd);
+	metrics_add(home->control, METRIC_connections_closed + reason, 1);
+	slots_close(mover->slots, fd);
+}
+
+/* Gives a slot in our hands to worker, or to nobody for now (NULL). True: a worker has it. */
+static bool rehome(struct mover *mover, struct worker *worker, int fd, bool now, unsigned reason)
+{
+	if (!worker) {
+		if (slots_give(mover->slots, &mover->waiting, fd, now) < 0)
+			close_homeless(mover, fd, CLOSED_ERROR);
+		return false;
 	}
+	if (!mover_give(mover, worker, fd, now))
+		return false;
+	metrics_add(worker->control, METRIC_connections_rehomed + reason, 1);
+	return true;
+}
+
+static struct worker *pick(const struct mover *mover, int fd)
+{
+	return mover->hooks.pick(mover->hooks.arg, fd);
+}
+
+/* Who gets what is taken to even out. */
+static struct worker *newcomer_or_any(const struct mover *mover, int fd)
+{
+	struct worker *newcomer = mover->newcomer;
+
+	return newcomer && worker_state(newcomer) == STATE_UP ? newcomer : pick(mover, fd);
 }
 
 /* from's slot into our hands, made whole. now: as conn_detach(). 0; UV_ENOMEM: it is in our hands, to be closed. */
 static int take(struct worker *from, struct service *service, struct slot *slot, bool *now)
 	REQUIRES(service->owner.lock)
 {
-	bool running = slot->request != NULL;
+	bool running = slot->request != NULL && slot->counted;
 	int err = conn_detach(service, slot, now);
 
 	slots_take(&service->owner, slot);
 	service->given--;
-	metrics_sub(control_of(from), METRIC_connections, 1);
+	metrics_sub(from->control, METRIC_connections, 1);
 	if (running)
-		metrics_sub(control_of(from), METRIC_in_flight, 1);
+		metrics_sub(from->control, METRIC_in_flight, 1);
 	return err;
 }
 
 static void close_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
 {
-	metrics_add(control_of(from), METRIC_connections_closed + reason, 1);
+	metrics_add(from->control, METRIC_connections_closed + reason, 1);
 	slots_close(mover->slots, fd);
 }
 
@@ -106,12 +127,30 @@ bool mover_take_all(
 		} else if (slot->role == ROLE_WORKER) {
 			close_taken(mover, from, fd, CLOSED_WORKER);
 		} else {
-			rehome(mover, fd, now, reason);
-			++*moved;
+			*moved += rehome(mover, pick(mover, fd), fd, now, reason);
 		}
 	}
 	owner_release(&service->owner);
 	return true;
+}
+
+/* Requests of the slot that have no answer, or none that has left whole. */
+static unsigned count_unanswered(const struct slot *slot)
+{
+	const char *at = slot->in + slot->in_off;
+	size_t len = slot->in_len - slot->in_off;
+	unsigned n = slot->owed;
+
+	while (len) {
+		const char *end = memmem(at, len, "\r\n\r\n", 4);
+
+		n++;
+		if (!end)
+			break;
+		len -= (size_t)(end + 4 - at);
+		at = end + 4;
+	}
+	return n;
 }
 
 bool mover_close_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned *cut)
@@ -127,8 +166,7 @@ bool mover_close_all(struct mover *mover, struct worker *from, struct incarnatio
 
 		if (slot_owner(slot) != service->owner.id)
 			continue;
-		if (slot->request || slot->in_len || slot->out_len)
-			++*cut;
+		*cut += count_unanswered(slot);
 		(void)take(from, service, slot, &now);
 		close_taken(mover, from, fd, CLOSED_SHUTDOWN);
 	}
@@ -170,7 +208,7 @@ static unsigned shed(struct mover *mover, struct worker *from, unsigned n)
 	}
 	owner_release(&service->owner);
 	for (unsigned i = 0; i < found; i++)
-		rehome(mover, fds[i], nows[i], REHOMED_REBALANCE);
+		(void)rehome(mover, newcomer_or_any(mover, fds[i]), fds[i], nows[i], REHOMED_REBALANCE);
 	if (!mover->hashed)
 		atomic_store_explicit(&service->release_wanted, found < most ? n - found : 0, memory_order_relaxed);
 	return found;
@@ -281,7 +319,7 @@ static void give_waiting(struct mover *mover)
 			continue;
 		now = slot->in_len || slot->out_len || slot->eof;
 		slots_take(waiting, slot);
-		rehome(mover, fd, now, REHOMED_KILL);
+		(void)rehome(mover, pick(mover, fd), fd, now, REHOMED_KILL);
 	}
 	lock_release(&waiting->lock);
 }
@@ -317,7 +355,8 @@ static void on_released(uv_async_t *async)
 		if (fd < 0)
 			return;
 		slot = slots_at(mover->slots, fd);
-		rehome(mover, fd, slot->in_len || slot->out_len || slot->eof, REHOMED_REBALANCE);
+		(void)rehome(mover, newcomer_or_any(mover, fd), fd, slot->in_len || slot->out_len || slot->eof,
+			REHOMED_REBALANCE);
 	}
 }
 
@@ -325,15 +364,19 @@ static void on_released(uv_async_t *async)
 static void expire_waiting(struct mover *mover, int fd)
 {
 	struct slot *slot = slots_at(mover->slots, fd);
+	bool begun;
+	char byte;
 
 	lock_acquire(&mover->waiting.lock);
 	slots_take(&mover->waiting, slot);
 	lock_release(&mover->waiting.lock);
 	/* A 503 without a request would be taken for the answer to the next one; behind half a reply, for its rest. */
-	if (!slot->in_len || slot->out_len) {
-		slots_close(mover->slots, fd);
+	begun = slot->in_len || recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+	if (!begun || slot->out_len) {
+		close_homeless(mover, fd, CLOSED_TIMEOUT);
 		return;
 	}
+	metrics_add(fleet_worker(mover->fleet, slot->home)->control, METRIC_connections_closed + CLOSED_TIMEOUT, 1);
 	slots_forget(mover->slots, fd);
 	mover->hooks.refuse(mover->hooks.arg, fd);
 }
@@ -389,9 +432,9 @@ void mover_close(struct mover *mover)
 	/* Nobody is left to serve what waits, or was on its way. */
 	for (int fd = 0; fd < slots_end(mover->slots); fd++)
 		if (slot_owner(slots_at(mover->slots, fd)) == mover->waiting.id)
-			slots_close(mover->slots, fd);
+			close_homeless(mover, fd, CLOSED_SHUTDOWN);
 	while (mover->n_released)
-		slots_close(mover->slots, mover->released[--mover->n_released]);
+		close_homeless(mover, mover->released[--mover->n_released], CLOSED_SHUTDOWN);
 	uv_close((uv_handle_t *)&mover->tick, NULL);
 	uv_close((uv_handle_t *)&mover->released_async, NULL);
 }

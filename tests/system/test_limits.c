@@ -404,6 +404,41 @@ static void a_client_gone_in_the_middle_harms_no_one(void **state)
 	daemon_stop(daemon);
 }
 
+/* Their first deadline passes while the one worker is busy; the requests have been in the kernel for long. */
+static void requests_behind_a_busy_worker_are_not_too_late(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", "workers=1", "header_timeout=500ms", NULL);
+	struct wire *wires[6];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 6; i++)
+		wires[i] = wire_open(daemon_public(daemon));
+	for (i = 0; i < 6; i++)
+		wire_put(wires[i], "GET /busy/300 HTTP/1.1\r\nHost: a\r\n\r\n");
+	for (i = 0; i < 6; i++) {
+		reply_expect(wire_reply(wires[i]), 200, NULL);
+		wire_close(wires[i]);
+	}
+	assert_true(daemon_metric(daemon, "rmsd_connections_closed_total", "reason=\"timeout\"", NULL) == 0);
+	daemon_stop(daemon);
+}
+
+/* RFC 9112 section 2.2: it is no beginning of a request, so nothing times out but the idle connection. */
+static void a_line_too_many_behind_a_request_is_no_request(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, "header_timeout=200ms", "keepalive_timeout=900ms", NULL);
+	struct wire *wire = wire_open(daemon_public(daemon));
+
+	(void)state;
+	wire_put(wire, "GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+	reply_expect(wire_reply(wire), 200, DAEMON_TEXT);
+	wire_expect_eof(wire);
+	assert_true(daemon_metric(daemon, "rmsd_http_responses_total", "code=\"408\"", NULL) == 0);
+	wire_close(wire);
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +458,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_client_that_reads_slowly_gets_all, daemon_cleanup),
 		cmocka_unit_test_teardown(a_client_that_half_closes_gets_its_replies, daemon_cleanup),
 		cmocka_unit_test_teardown(a_client_gone_in_the_middle_harms_no_one, daemon_cleanup),
+		cmocka_unit_test_teardown(requests_behind_a_busy_worker_are_not_too_late, daemon_cleanup),
+		cmocka_unit_test_teardown(a_line_too_many_behind_a_request_is_no_request, daemon_cleanup),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
