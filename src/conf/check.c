@@ -35,8 +35,9 @@ static size_t list_doors(const struct load *load, struct door *doors)
 
 		*door = (struct door){ .id = OPTION_control_socket, .address.sa_len = sizeof(*un) };
 		un->sun_family = AF_UNIX;
-		strcpy(un->sun_path, conf->control_socket);
-		strcpy(door->address.text, conf->control_socket);
+		/* A path that was accepted fits into either. */
+		memcpy(un->sun_path, conf->control_socket, strlen(conf->control_socket) + 1);
+		memcpy(door->address.text, conf->control_socket, strlen(conf->control_socket) + 1);
 	}
 	return n;
 }

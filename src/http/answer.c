@@ -40,6 +40,7 @@ void answer_status(struct service *service, struct slot *slot, struct reply *rep
 	reply->body = body;
 	reply->body_len = (size_t)n;
 	answer_put(service, slot, reply, true);
+	reply->body = NULL; /* body ends here */
 }
 
 void answer_bad(struct service *service, struct slot *slot, const struct message *message)

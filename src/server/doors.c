@@ -1,10 +1,8 @@
 /* doors.c - binding, and what to say when it fails. */
 #include "server/doors.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libgen.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,24 +60,6 @@ static int open_publics(struct doors *doors, const struct doors_setup *setup, st
 	return 0;
 }
 
-/* Where the workers' ports are: on the host of the first TCP address of listen, or on loopback if there is none. */
-static struct value_address own_address(const struct conf *conf, unsigned index)
-{
-	struct value_address address = { .sa_len = sizeof(struct sockaddr_in) };
-	struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	unsigned port = conf->worker_port == VALUE_PORT_AUTO ? 0 : (unsigned)conf->worker_port + index;
-
-	memcpy(&address.sa, &loopback, sizeof(loopback));
-	for (unsigned i = 0; i < conf->listen.n; i++)
-		if (conf->listen.items[i].sa.ss_family != AF_UNIX) {
-			address = conf->listen.items[i];
-			break;
-		}
-	/* sin_port and sin6_port stand in the same place. */
-	((struct sockaddr_in *)&address.sa)->sin_port = htons((uint16_t)port);
-	return address;
-}
-
 static int open_workers(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
 {
 	const struct conf *conf = setup->conf;
@@ -94,7 +74,7 @@ static int open_workers(struct doors *doors, const struct doors_setup *setup, st
 	if (!conf->worker_port)
 		return 0;
 	for (unsigned i = 0; i < doors->n_workers; i++) {
-		struct value_address address = own_address(conf, i);
+		struct value_address address = conf_worker_address(conf, i);
 		struct listener *listener = &doors->workers[i];
 		int err = listener_bind(
 			listener, &address, (int)conf->backlog, 0, NULL, setup->loop, setup->on_worker, setup->owner);
