@@ -259,6 +259,16 @@ const char *daemon_log(struct daemon *daemon)
 	return program_file(daemon->log_path, NULL);
 }
 
+const char *daemon_await_log(struct daemon *daemon, const char *text)
+{
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
+	const char *log = daemon_log(daemon);
+
+	for (; !strstr(log, text); log = daemon_log(daemon))
+		assert_true(wire_clock_ms() < until);
+	return log;
+}
+
 const char *daemon_dir(const struct daemon *daemon)
 {
 	return daemon->dir;

@@ -39,6 +39,8 @@ void daemon_signal(struct daemon *daemon, int signal);
 int daemon_wait(struct daemon *daemon, int ms);
 /* Its log so far. */
 const char *daemon_log(struct daemon *daemon);
+/* The log once text is in it: a thread of its own writes it, a moment after the event. */
+const char *daemon_await_log(struct daemon *daemon, const char *text);
 /* Its directory; a test may put files there. */
 const char *daemon_dir(const struct daemon *daemon);
 

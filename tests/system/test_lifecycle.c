@@ -375,7 +375,7 @@ static void the_log_is_one_line_an_event(void **state)
 
 	(void)state;
 	daemon_do(daemon, "app2", "kill");
-	log = keep(strdup(daemon_log(daemon)));
+	log = keep(strdup(daemon_await_log(daemon, "\"kill\"")));
 	for (line = log; *line; line = next + 1, n++) {
 		json_t *json;
 
