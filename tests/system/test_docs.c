@@ -100,7 +100,7 @@ static const char *compile_command(const char *readme, const char *program)
 	line += strlen("\n    cc");
 	command = keepf("%.*s", (int)strcspn(line, "\n"), line);
 	command = replace(command, " build/librms.a", keepf(" %s/librms.a", RMSD_BINARY_DIR));
-	command = replace(command, "-o hello", keepf("-o %s", program));
+	command = replace(command, "-o build/hello", keepf("-o %s", program));
 	return keepf("cd %s && %s %s%s", RMSD_SOURCE_DIR, COMPILER, SANITIZE, command);
 }
 
