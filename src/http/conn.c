@@ -53,7 +53,6 @@ static void close_now(struct service *service, struct slot *slot, int fd, unsign
 	metrics_add(shard, METRIC_connections_closed + reason, 1);
 	metrics_sub(shard, METRIC_connections, 1);
 	slots_close(service->set.slots, fd);
-	(void)slot;
 }
 
 /* What was sent and not taken goes too: without that the kernel would hold it for minutes. */
@@ -447,8 +446,7 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 	if (!is_expired(service, slot))
 		return;
 	if (slot->state == CONN_IDLE || slot->state == CONN_READING) {
-		/* Bytes that were here in time count. If the head is not whole with them, its time is over all the
-		 * same. */
+		/* Bytes that were here in time count; a head that is not whole with them is late all the same. */
 		if (run_unseen(service, slot, fd) &&
 			(service->owner.revoked || owner_find(&service->owner, tag) != slot ||
 				slot->state != CONN_READING || !is_expired(service, slot)))
@@ -474,12 +472,12 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd)
 {
 	uint64_t soon = after(service, CONN_LINGER_MS);
 
-	if (slot->state == CONN_IDLE && run_unseen(service, slot, fd))
-		return;
-	if (slot->state == CONN_IDLE)
-		close_now(service, slot, fd, CLOSED_SHUTDOWN);
-	else if (slot->state == CONN_READING && slot_deadline(slot) > soon)
+	if (slot->state == CONN_IDLE) {
+		if (!run_unseen(service, slot, fd))
+			close_now(service, slot, fd, CLOSED_SHUTDOWN);
+	} else if (slot->state == CONN_READING && slot_deadline(slot) > soon) {
 		enter(slot, CONN_READING, soon);
+	}
 }
 
 int conn_detach(struct service *service, struct slot *slot, bool *now)

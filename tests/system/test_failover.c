@@ -24,16 +24,13 @@ static void open_wires(struct daemon *daemon, const char *greeting)
 		if (greeting)
 			wire_put(wires[i], greeting);
 	}
-	daemon_await(daemon, "app1", "up", WIRES / 3);
-	daemon_await(daemon, "app2", "up", WIRES / 3);
-	daemon_await(daemon, "app3", "up", WIRES / 3);
+	for (i = 1; i <= 3; i++)
+		daemon_await(daemon, keepf("app%u", i), "up", WIRES / 3);
 }
 
 static void close_wires(void)
 {
-	unsigned i;
-
-	for (i = 0; i < WIRES; i++)
+	for (unsigned i = 0; i < WIRES; i++)
 		wire_close(wires[i]);
 }
 
