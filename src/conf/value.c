@@ -271,6 +271,8 @@ static const struct value_unit time_units[] = { { "ms", 1 }, { "s", 1000 }, { "m
 static const char *const balances[] = {
 	[BALANCE_LEAST_CONN] = "least_conn", [BALANCE_ROUND_ROBIN] = "round_robin", [BALANCE_IP_HASH] = "ip_hash", NULL
 };
+static const char *const restarts[] = { [RESTART_ON_FAILURE] = "on-failure", [RESTART_NEVER] = "never", NULL };
+static const char *const flags[] = { [FLAG_OFF] = "off", [FLAG_ON] = "on", NULL };
 static const char *const log_levels[] = {
 	[LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL
 };
@@ -335,6 +337,18 @@ const struct value_type value_type_header = {
 const struct value_type value_type_balance = {
 	.name = "choice",
 	.choices = balances,
+	.parse = parse_choice,
+	.print = print_choice,
+};
+const struct value_type value_type_restart = {
+	.name = "choice",
+	.choices = restarts,
+	.parse = parse_choice,
+	.print = print_choice,
+};
+const struct value_type value_type_flag = {
+	.name = "choice",
+	.choices = flags,
 	.parse = parse_choice,
 	.print = print_choice,
 };

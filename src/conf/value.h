@@ -28,6 +28,10 @@ enum { VALUE_PORT_AUTO = -1 };
 
 enum value_balance { BALANCE_LEAST_CONN, BALANCE_ROUND_ROBIN, BALANCE_IP_HASH };
 typedef enum value_balance value_balance;
+enum value_restart { RESTART_ON_FAILURE, RESTART_NEVER };
+typedef enum value_restart value_restart;
+enum value_flag { FLAG_OFF, FLAG_ON };
+typedef enum value_flag value_flag;
 typedef int value_log_level;  /* enum log_level */
 typedef int value_log_format; /* enum log_format */
 
@@ -70,7 +74,7 @@ struct value_type {
 
 extern const struct value_type value_type_count, value_type_bytes, value_type_duration, value_type_workers,
 	value_type_port, value_type_path, value_type_name, value_type_header, value_type_balance, value_type_log_level,
-	value_type_log_format, value_type_address, value_type_addresses;
+	value_type_log_format, value_type_restart, value_type_flag, value_type_address, value_type_addresses;
 
 /* "a number, from 1 to 64" */
 void value_accepts(const struct value_type *type, const char *min, const char *max, struct outbuf *out);

@@ -200,7 +200,7 @@ static bool call(struct service *service, struct slot *slot, int fd, struct rms_
 		metrics_add(service->set.shard, METRIC_replayed, 1);
 	slot->again = false;
 	lock_release(&service->owner.lock);
-	req->match.route->handle(req, service->state);
+	req->handle(req, service->state);
 	req->in_handler = false;
 	lock_acquire(&service->owner.lock);
 	if (!req->replied) {
@@ -260,6 +260,7 @@ static bool handle(struct service *service, struct slot *slot, int fd, struct me
 		consume(slot, len);
 		return true;
 	}
+	req->handle = req->match.route->handle;
 	drop_message(slot);
 	slot->running_len = len;
 	if (!call(service, slot, fd, req, is_idempotent(method)))

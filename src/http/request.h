@@ -25,6 +25,7 @@ struct rms_request {
 	struct service *service;
 	uint64_t tag; /* the slot it came by, as of then */
 	struct router_match match;
+	rms_handler_fn *handle; /* the route's, or what stands in for it */
 	const char *method;
 	char *path, *query;
 	char *head;                   /* a copy of the head that the fields' spans point into */

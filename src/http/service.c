@@ -15,6 +15,18 @@ static void begin_turn(struct service *service)
 	reply_stamp_update(&service->stamp);
 }
 
+/* One writer, so no read-modify-write. */
+static void count(_Atomic uint64_t *cell, uint64_t n)
+{
+	atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void end_turn(struct service *service)
+{
+	count(&service->beats, 1);
+	count(&service->busy_ns, service->now_ns - service->turn_ns);
+}
+
 /* Between two connections: false when the turn is over. */
 static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
 {
@@ -36,8 +48,10 @@ static int on_events(void *arg, const struct epoll_event *events, int n)
 
 		if (slot)
 			conn_event(service, slot, (int)(tag & UINT32_MAX), events[i].events);
+		count(&service->beats, 1);
 	}
 	lock_release(&service->owner.lock);
+	end_turn(service);
 	return i;
 }
 
@@ -87,6 +101,7 @@ static void on_idle(uv_idle_t *idle)
 	answer_replied(service);
 	run_ready(service);
 	lock_release(&service->owner.lock);
+	end_turn(service);
 	if (list_empty(&service->replied) && !service->n_ready)
 		uv_idle_stop(idle);
 }
@@ -121,8 +136,11 @@ static void on_wakeup(uv_async_t *wakeup)
 	struct service *service = wakeup->data;
 	uint64_t kicks[SERVICE_KICKS];
 	unsigned n = take_kicks(service, kicks);
+	uint64_t pinged_ns = atomic_exchange_explicit(&service->pinged_ns, 0, memory_order_relaxed);
 
 	begin_turn(service);
+	if (pinged_ns)
+		atomic_store_explicit(&service->lag_ns, service->turn_ns - pinged_ns, memory_order_relaxed);
 	lock_acquire(&service->owner.lock);
 	for (unsigned i = 0; i < n && !service->owner.revoked; i++) {
 		struct slot *slot = owner_find(&service->owner, kicks[i]);
@@ -133,6 +151,7 @@ static void on_wakeup(uv_async_t *wakeup)
 	if (!service->owner.revoked && atomic_load_explicit(&service->closing, memory_order_relaxed))
 		hang_up_idle(service);
 	lock_release(&service->owner.lock);
+	end_turn(service);
 }
 
 void service_kick(struct service *service, uint64_t tag)
@@ -150,6 +169,12 @@ void service_wake(struct service *service)
 
 	assert(!err);
 	(void)err;
+}
+
+void service_ping(struct service *service)
+{
+	atomic_store_explicit(&service->pinged_ns, uv_hrtime(), memory_order_relaxed);
+	service_wake(service);
 }
 
 static void start_idle(struct service *service)

@@ -56,6 +56,13 @@ struct service {
 	_Atomic bool closing;            /* shutdown: connections close as they become idle */
 	_Atomic uint32_t release_wanted; /* connections to let go at their next request boundary; counted down here */
 
+	_Atomic uint64_t pinged_ns; /* when it was woken only to show that it turns; 0: it has answered */
+
+	/* Written by the loop's thread, read by any. */
+	_Atomic uint64_t beats;   /* grows with each event that is dealt with, and with each answer to a ping */
+	_Atomic uint64_t busy_ns; /* time spent between waiting for events */
+	_Atomic uint64_t lag_ns;  /* how long the last ping waited for its answer */
+
 	/* Any thread, under kick_lock. */
 	struct lock kick_lock;
 	uint64_t kicks[SERVICE_KICKS];
@@ -91,6 +98,8 @@ void service_finish(struct service *service);
 void service_kick(struct service *service, uint64_t tag);
 /* Any thread: run the loop once, to see leave, closing or release_wanted. */
 void service_wake(struct service *service);
+/* Control thread: lets the loop show that it turns, in beats and lag_ns. */
+void service_ping(struct service *service);
 
 /* For reply.c: a deferred request has its reply. */
 void service_replied(struct service *service, struct rms_request *req);

@@ -196,13 +196,12 @@ static int on_port(void *arg, struct worker *worker, bool open)
 	return err;
 }
 
-static void on_state(void *arg, struct worker *worker)
+static void on_event(void *arg, const struct fleet_event *event)
 {
 	struct server *server = arg;
 	bool waiting = false;
 
-	(void)worker;
-	if (server->phase != PHASE_STARTING)
+	if (event->kind != FLEET_STATE || server->phase != PHASE_STARTING)
 		return;
 	for (unsigned i = 0; i < fleet_size(server->fleet); i++) {
 		enum metrics_state state = worker_state(fleet_worker(server->fleet, i));
@@ -280,7 +279,7 @@ static int build_fleet(struct server *server)
 		.limit = server->limit,
 		.metrics = server->metrics,
 		.app = server->app,
-		.hooks = { server, accept_pick_again, on_port, on_state, accept_refuse, on_shutdown },
+		.hooks = { server, accept_pick_again, on_port, on_event, accept_refuse, on_shutdown },
 	};
 	int err;
 

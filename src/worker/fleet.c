@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "worker/level.h"
 #include "worker/mover.h"
 #include "worker/sweep.h"
 
@@ -19,6 +20,7 @@ struct fleet {
 	uv_loop_t *loop;
 	struct mailbox orders, news;
 	struct mover *mover;
+	struct level level;
 	struct sweep sweep;
 	uv_timer_t retry;   /* active while an order waits for a lock */
 	struct list taking; /* orders whose victim still has its slots */
@@ -62,6 +64,27 @@ static uint64_t unix_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void tell(struct fleet *fleet, struct fleet_event *event)
+{
+	event->time_ns = uv_hrtime();
+	event->generation = fleet_generation(fleet);
+	fleet->set.hooks.event(fleet->set.hooks.arg, event);
+}
+
+void fleet_tell_even(struct fleet *fleet)
+{
+	tell(fleet, &(struct fleet_event){ .kind = FLEET_EVEN });
+}
+
+unsigned fleet_up(const struct fleet *fleet)
+{
+	unsigned up = 0;
+
+	for (unsigned i = 0; i < fleet->n_workers; i++)
+		up += worker_state(&fleet->workers[i]) == STATE_UP;
+	return up;
+}
+
 /* Returns what came of its own port: 0, or a negative UV_ code if it should listen and does not. */
 static int enter(struct worker *worker, enum metrics_state state)
 {
@@ -82,7 +105,7 @@ static int enter(struct worker *worker, enum metrics_state state)
 	atomic_fetch_add_explicit(&fleet->generation, 1, memory_order_relaxed);
 	log_info("a worker changed state", "worker=%s state=%s was=%s", worker->name, metrics_state_names[state],
 		metrics_state_names[old]);
-	fleet->set.hooks.state_changed(fleet->set.hooks.arg, worker);
+	tell(fleet, &(struct fleet_event){ .kind = FLEET_STATE, .worker = worker, .state = state, .was = old });
 	return err;
 }
 
@@ -158,6 +181,7 @@ static bool try_taking(struct fleet *fleet, struct fleet_order *order)
 
 	if (!mover_take_all(fleet->mover, worker, order->victim, REHOMED_KILL, &order->rehomed))
 		return false;
+	tell(fleet, &(struct fleet_event){ .kind = FLEET_REHOMED, .worker = worker, .count = order->rehomed });
 	incarnation_wake(order->victim);
 	order->victim = NULL;
 	finish(fleet, order);
@@ -183,15 +207,6 @@ static void on_retry(uv_timer_t *timer)
 	try_all(timer->data);
 }
 
-static unsigned others_up(const struct fleet *fleet, const struct worker *worker)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < fleet->n_workers; i++)
-		n += &fleet->workers[i] != worker && worker_state(&fleet->workers[i]) == STATE_UP;
-	return n;
-}
-
 static void kill_worker(struct fleet *fleet, struct fleet_order *order)
 {
 	struct worker *worker = &fleet->workers[order->worker];
@@ -203,7 +218,7 @@ static void kill_worker(struct fleet *fleet, struct fleet_order *order)
 		finish(fleet, order);
 		return;
 	}
-	if (!order->force && worker_state(worker) == STATE_UP && !others_up(fleet, worker)) {
+	if (!order->force && worker_state(worker) == STATE_UP && fleet_up(fleet) == 1) {
 		refuse(fleet, order, 409, "%s is the last worker up: --force takes it down all the same", worker->name);
 		return;
 	}
@@ -263,6 +278,9 @@ static void on_order(struct mail *mail, void *arg)
 	switch (order->verb) {
 	case FLEET_KILL: kill_worker(fleet, order); break;
 	case FLEET_REVIVE: revive_worker(fleet, order); break;
+	case FLEET_DRAIN:
+	case FLEET_RESTART:
+	case FLEET_STALL: refuse(fleet, order, 501, "not there yet"); break;
 	case FLEET_SHUTDOWN:
 		order->changed = true;
 		finish(fleet, order);
@@ -279,7 +297,8 @@ static void on_started(struct worker *worker, struct incarnation *incarnation)
 		return;
 	if (enter(worker, STATE_UP) < 0)
 		refuse_waiting(worker, "is up, but its own port does not listen: somebody else has it");
-	mover_welcome(worker->fleet->mover, worker);
+	mover_give_waiting(worker->fleet->mover);
+	level_welcome(&worker->fleet->level, worker);
 	while ((node = list_pop(&worker->waiting)))
 		finish(worker->fleet, list_entry(node, struct fleet_order, node));
 }
@@ -355,8 +374,8 @@ int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet 
 	fleet->loop = loop;
 	fleet->n_workers = n;
 	list_init(&fleet->taking);
-	err = mover_create(fleet, &setup->hooks, setup->slots, setup->limit, setup->conf->balance == BALANCE_IP_HASH,
-		loop, &fleet->mover);
+	err = mover_create(
+		fleet, &setup->hooks, level_receiver, &fleet->level, setup->slots, setup->limit, loop, &fleet->mover);
 	if (err < 0)
 		goto free_fleet;
 	err = mailbox_init(&fleet->orders, loop, on_order, fleet);
@@ -369,6 +388,7 @@ int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet 
 		init_worker(fleet, i);
 	uv_timer_init(loop, &fleet->retry);
 	fleet->retry.data = fleet;
+	level_start(&fleet->level, fleet, fleet->mover, setup->conf, loop);
 	sweep_start(&fleet->sweep, setup->slots, fleet->mover, loop);
 	*out = fleet;
 	return 0;
@@ -413,7 +433,7 @@ void fleet_watch(struct fleet *fleet, struct service *service)
 void fleet_close_idle(struct fleet *fleet)
 {
 	fleet->stopping = true;
-	mover_end_levelling(fleet->mover);
+	level_end(&fleet->level);
 	for (unsigned i = 0; i < fleet->n_workers; i++) {
 		struct service *service;
 
@@ -462,6 +482,7 @@ void fleet_close(struct fleet *fleet)
 	mailbox_close(&fleet->orders, NULL);
 	mailbox_close(&fleet->news, NULL);
 	mover_close(fleet->mover);
+	level_close(&fleet->level);
 	sweep_close(&fleet->sweep);
 	uv_close((uv_handle_t *)&fleet->retry, NULL);
 }

@@ -38,7 +38,8 @@ struct worker {
 	struct list waiting;     /* orders that end when it has started */
 };
 
-enum fleet_verb { FLEET_KILL, FLEET_REVIVE, FLEET_SHUTDOWN };
+enum fleet_verb { FLEET_KILL, FLEET_REVIVE, FLEET_DRAIN, FLEET_RESTART, FLEET_STALL, FLEET_SHUTDOWN };
+enum { FLEET_VERBS = FLEET_SHUTDOWN + 1 };
 
 /* A verb on its way to the control thread and back. Embedded by who posts it, who owns it again from done() on. */
 struct fleet_order {
@@ -46,6 +47,11 @@ struct fleet_order {
 	enum fleet_verb verb;
 	unsigned worker;
 	bool force;
+	bool wait;           /* drain: done when the worker is down; else as soon as it drains */
+	uint64_t timeout_ms; /* drain, restart: then what is left is taken as in a kill; 0: FLEET_DRAIN_MS */
+	uint64_t for_ms;     /* stall: how long */
+	bool if_generation;  /* only if that is the number of changes so far: */
+	uint64_t generation_wanted;
 	void (*done)(struct fleet_order *order); /* on the control thread */
 
 	/* The answer: error is "" when ok. */
@@ -54,11 +60,30 @@ struct fleet_order {
 	bool changed;
 	int state;
 	unsigned rehomed;
-	uint64_t begun_ns, duration_ns;
+	uint64_t begun_ns, duration_ns; /* on the clock of uv_hrtime() */
 	uint64_t generation;
 
 	struct list_node node;
 	struct incarnation *victim; /* whose slots are still to be taken */
+};
+
+enum { FLEET_DRAIN_MS = 30000 };
+
+enum fleet_event_kind {
+	FLEET_STATE,   /* worker is in another state */
+	FLEET_REHOMED, /* all connections of a worker that was lost have another one; count of them */
+	FLEET_EVEN,    /* each worker has its share of the connections again */
+};
+
+/* Something that operators want to know; lent for the call. */
+struct fleet_event {
+	enum fleet_event_kind kind;
+	uint64_t time_ns; /* on the clock of uv_hrtime() */
+	uint64_t generation;
+	struct worker *worker; /* NULL: of none */
+	enum metrics_state state, was;
+	enum metrics_rehomed reason;
+	unsigned count;
 };
 
 /* What the layers above do for the fleet, on the control thread. */
@@ -71,7 +96,7 @@ struct fleet_hooks {
 	 * UV_ code.
 	 */
 	int (*port)(void *arg, struct worker *worker, bool open);
-	void (*state_changed)(void *arg, struct worker *worker);
+	void (*event)(void *arg, const struct fleet_event *event);
 	/* Answers a connection that no worker will take, and closes it. */
 	void (*refuse)(void *arg, int fd);
 	void (*shutdown)(void *arg);
@@ -105,6 +130,11 @@ static inline enum metrics_state worker_state(const struct worker *worker)
 {
 	return (enum metrics_state)atomic_load_explicit(&worker->state, memory_order_acquire);
 }
+
+/* Any thread. How many are up. */
+unsigned fleet_up(const struct fleet *fleet);
+/* For level.c: the shares are even again. */
+void fleet_tell_even(struct fleet *fleet);
 
 /* Connections that worker, which is up, has now. */
 int64_t worker_load(const struct worker *worker);

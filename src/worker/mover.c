@@ -1,4 +1,4 @@
-/* mover.c - taking, giving, waiting for a worker, and a fair share for one that is back. */
+/* mover.c - taking, giving, and waiting for a worker. */
 #include "worker/mover.h"
 
 #include <assert.h>
@@ -9,21 +9,13 @@
 #include "base/log.h"
 #include "http/conn.h"
 
-enum {
-	LEVEL_TICK_MS = 2,
-	LEVEL_TICKS = 1000,  /* then whoever still has too many keeps them */
-	LEVEL_AT_ONCE = 512, /* connections a tick: about a millisecond of the giver's lock */
-};
-
 struct mover {
 	struct fleet *fleet;
 	struct fleet_hooks hooks;
+	mover_receiver_fn *receiver;
+	void *receiver_arg;
 	struct slots *slots;
 	struct owner waiting; /* holds connections while no worker is up: a set that nobody polls */
-	uv_timer_t tick;      /* active while a worker gets its share */
-	unsigned ticks_left;
-	struct worker *newcomer;
-	bool hashed; /* balance: ip_hash */
 	uv_async_t released_async;
 	struct lock released_lock; /* guards the next two */
 	int *released;             /* fds in nobody's hands; room for all there can be */
@@ -77,12 +69,10 @@ static struct worker *pick(const struct mover *mover, int fd)
 	return mover->hooks.pick(mover->hooks.arg, fd);
 }
 
-/* Who gets what is taken to even out. */
-static struct worker *newcomer_or_any(const struct mover *mover, int fd)
+/* Who gets what a live worker lets go. */
+static struct worker *receiver(const struct mover *mover, int fd)
 {
-	struct worker *newcomer = mover->newcomer;
-
-	return newcomer && worker_state(newcomer) == STATE_UP ? newcomer : pick(mover, fd);
+	return mover->receiver(mover->receiver_arg, fd);
 }
 
 /* from's slot into our hands, made whole. now: as conn_detach(). 0; UV_ENOMEM: it is in our hands, to be closed. */
@@ -180,17 +170,13 @@ static bool is_free(const struct slot *slot)
 	return slot->role == ROLE_PUBLIC && !slot->request && !slot->close_after && slot->state != CONN_CLOSING;
 }
 
-/*
- * Moves up to n connections away from a live worker; what is busy it lets go itself, at its next request boundary.
- * Returns how many were found, or n if the lock was busy.
- */
-static unsigned shed(struct mover *mover, struct worker *from, unsigned n)
+unsigned mover_shed(struct mover *mover, struct worker *from, struct worker *only, unsigned n, unsigned reason)
 {
 	struct service *service = incarnation_service(from->now);
-	int fds[LEVEL_AT_ONCE];
-	bool nows[LEVEL_AT_ONCE];
+	int fds[MOVER_AT_ONCE];
+	bool nows[MOVER_AT_ONCE];
 	unsigned found = 0;
-	unsigned most = n < LEVEL_AT_ONCE ? n : LEVEL_AT_ONCE;
+	unsigned most = n < MOVER_AT_ONCE ? n : MOVER_AT_ONCE;
 
 	if (!owner_try(&service->owner))
 		return n;
@@ -199,7 +185,7 @@ static unsigned shed(struct mover *mover, struct worker *from, unsigned n)
 
 		if (slot_owner(slot) != service->owner.id || !is_free(slot))
 			continue;
-		if (mover->hashed && mover->hooks.pick(mover->hooks.arg, fd) != mover->newcomer)
+		if (only && pick(mover, fd) != only)
 			continue;
 		if (take(from, service, slot, &nows[found]) < 0)
 			close_taken(mover, from, fd, CLOSED_ERROR);
@@ -208,105 +194,22 @@ static unsigned shed(struct mover *mover, struct worker *from, unsigned n)
 	}
 	owner_release(&service->owner);
 	for (unsigned i = 0; i < found; i++)
-		(void)rehome(mover, newcomer_or_any(mover, fds[i]), fds[i], nows[i], REHOMED_REBALANCE);
-	if (!mover->hashed)
+		(void)rehome(mover, receiver(mover, fds[i]), fds[i], nows[i], reason);
+	/* What is busy it lets go itself, at its next request boundary. */
+	if (!only)
 		atomic_store_explicit(&service->release_wanted, found < most ? n - found : 0, memory_order_relaxed);
 	return found;
 }
 
-static void each_up(struct mover *mover, void (*visit)(struct mover *mover, struct worker *worker))
+void mover_end_shed(struct worker *from)
 {
-	for (unsigned i = 0; i < fleet_size(mover->fleet); i++) {
-		struct worker *worker = fleet_worker(mover->fleet, i);
+	struct service *service = incarnation_service(from->now);
 
-		if (worker_state(worker) == STATE_UP)
-			visit(mover, worker);
-	}
-}
-
-static void stop_release(struct mover *mover, struct worker *worker)
-{
-	struct service *service = incarnation_service(worker->now);
-
-	(void)mover;
 	owner_give_up(&service->owner);
 	atomic_store_explicit(&service->release_wanted, 0, memory_order_relaxed);
 }
 
-void mover_end_levelling(struct mover *mover)
-{
-	uv_timer_stop(&mover->tick);
-	mover->newcomer = NULL;
-	each_up(mover, stop_release);
-}
-
-/*
- * Takes from each worker what it has above its share by weight, as long as the newcomer has less than its own. False:
- * nobody has too many.
- */
-static bool take_surplus(struct mover *mover)
-{
-	struct worker *newcomer = mover->newcomer;
-	int64_t total = 0, weights = 0, missing;
-	bool left = false;
-
-	for (unsigned i = 0; i < fleet_size(mover->fleet); i++) {
-		struct worker *worker = fleet_worker(mover->fleet, i);
-
-		if (worker_state(worker) != STATE_UP)
-			continue;
-		total += worker_load(worker);
-		weights += worker->weight;
-	}
-	assert(weights > 0);
-	missing = total * newcomer->weight / weights - worker_load(newcomer);
-	for (unsigned i = 0; i < fleet_size(mover->fleet) && missing > 0; i++) {
-		struct worker *worker = fleet_worker(mover->fleet, i);
-		int64_t share, surplus;
-
-		if (worker == newcomer || worker_state(worker) != STATE_UP)
-			continue;
-		share = (total * worker->weight + weights - 1) / weights;
-		surplus = worker_load(worker) - share;
-		if (surplus > missing)
-			surplus = missing;
-		if (surplus <= 0) {
-			stop_release(mover, worker);
-			continue;
-		}
-		missing -= surplus;
-		left = true;
-		shed(mover, worker, (unsigned)surplus);
-	}
-	return left;
-}
-
-/* With ip_hash the share is what the hash says: moves those that it gives to the newcomer. */
-static bool take_hashed(struct mover *mover)
-{
-	bool left = false;
-
-	for (unsigned i = 0; i < fleet_size(mover->fleet); i++) {
-		struct worker *worker = fleet_worker(mover->fleet, i);
-
-		if (worker != mover->newcomer && worker_state(worker) == STATE_UP)
-			left |= shed(mover, worker, LEVEL_AT_ONCE) > 0;
-	}
-	return left;
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-	struct mover *mover = timer->data;
-	bool left = false;
-
-	if (mover->ticks_left-- && worker_state(mover->newcomer) == STATE_UP)
-		left = mover->hashed ? take_hashed(mover) : take_surplus(mover);
-	if (!left)
-		mover_end_levelling(mover);
-}
-
-static void give_waiting(struct mover *mover)
+void mover_give_waiting(struct mover *mover)
 {
 	struct owner *waiting = &mover->waiting;
 
@@ -322,14 +225,6 @@ static void give_waiting(struct mover *mover)
 		(void)rehome(mover, pick(mover, fd), fd, now, REHOMED_KILL);
 	}
 	lock_release(&waiting->lock);
-}
-
-void mover_welcome(struct mover *mover, struct worker *worker)
-{
-	give_waiting(mover);
-	mover->newcomer = worker;
-	mover->ticks_left = LEVEL_TICKS;
-	uv_timer_start(&mover->tick, on_tick, 0, LEVEL_TICK_MS);
 }
 
 void mover_release(struct mover *mover, int fd)
@@ -355,8 +250,8 @@ static void on_released(uv_async_t *async)
 		if (fd < 0)
 			return;
 		slot = slots_at(mover->slots, fd);
-		(void)rehome(mover, newcomer_or_any(mover, fd), fd, slot->in_len || slot->out_len || slot->eof,
-			REHOMED_REBALANCE);
+		(void)rehome(
+			mover, receiver(mover, fd), fd, slot->in_len || slot->out_len || slot->eof, REHOMED_REBALANCE);
 	}
 }
 
@@ -389,8 +284,8 @@ bool mover_expire(struct mover *mover, struct slot *slot)
 	return true;
 }
 
-int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, struct slots *slots, int limit, bool hashed,
-	uv_loop_t *loop, struct mover **out)
+int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, mover_receiver_fn *receive, void *arg,
+	struct slots *slots, int limit, uv_loop_t *loop, struct mover **out)
 {
 	struct mover *mover = calloc(1, sizeof(*mover));
 	int err = UV_ENOMEM;
@@ -408,13 +303,13 @@ int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, struct sl
 	err = uv_async_init(loop, &mover->released_async, on_released);
 	if (err < 0)
 		goto close_waiting;
-	uv_timer_init(loop, &mover->tick);
-	mover->tick.data = mover->released_async.data = mover;
+	mover->released_async.data = mover;
 	lock_init(&mover->released_lock);
 	owner_init(&mover->waiting, slots);
 	mover->fleet = fleet;
 	mover->hooks = *hooks;
-	mover->hashed = hashed;
+	mover->receiver = receive;
+	mover->receiver_arg = arg;
 	mover->slots = slots;
 	*out = mover;
 	return 0;
@@ -435,7 +330,6 @@ void mover_close(struct mover *mover)
 			close_homeless(mover, fd, CLOSED_SHUTDOWN);
 	while (mover->n_released)
 		close_homeless(mover, mover->released[--mover->n_released], CLOSED_SHUTDOWN);
-	uv_close((uv_handle_t *)&mover->tick, NULL);
 	uv_close((uv_handle_t *)&mover->released_async, NULL);
 }
 

@@ -14,12 +14,17 @@
 
 struct mover;
 
+enum { MOVER_AT_ONCE = 512 }; /* connections that one shed takes: about a millisecond of the giver's lock */
+
+/* The worker for a connection that a live one lets go; NULL: none is up. */
+typedef struct worker *mover_receiver_fn(void *arg, int fd);
+
 /*
- * 0 or a negative UV_ code. pick and refuse as in fleet_hooks; limit: the descriptor limit; hashed: pick() depends on
- * the connection alone.
+ * 0 or a negative UV_ code. Of hooks: pick() for connections that have lost their worker, refuse() for those that wait
+ * for one in vain. limit: the descriptor limit.
  */
-int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, struct slots *slots, int limit, bool hashed,
-	uv_loop_t *loop, struct mover **out);
+int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, mover_receiver_fn *receiver, void *arg,
+	struct slots *slots, int limit, uv_loop_t *loop, struct mover **out);
 void mover_destroy(struct mover *mover); /* accepts NULL; after mover_close() */
 /* No worker runs any more: closes what waits for one, and the handles. */
 void mover_close(struct mover *mover);
@@ -34,10 +39,16 @@ bool mover_take_all(
 	struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned reason, unsigned *moved);
 /* Closes all its slots, revoked; cut counts the requests without an answer. false as above. */
 bool mover_close_all(struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned *cut);
-/* worker is up: what waited for one is given out, and it gets its share from the others over the next ticks. */
-void mover_welcome(struct mover *mover, struct worker *worker);
-/* Whoever has too many keeps them. */
-void mover_end_levelling(struct mover *mover);
+/*
+ * Moves up to n connections at rest away from a live worker, at most MOVER_AT_ONCE; what is busy it lets go itself, at
+ * its next request boundary, until mover_end_shed(). only: none but those that pick() gives to it (NULL: any). Returns
+ * how many were found, or n if the worker's lock was busy: call again next tick.
+ */
+unsigned mover_shed(struct mover *mover, struct worker *from, struct worker *only, unsigned n, unsigned reason);
+/* from keeps what it has. */
+void mover_end_shed(struct worker *from);
+/* A worker is up: what waited for one is given out. */
+void mover_give_waiting(struct mover *mover);
 /* If slot waits for a worker to be up: its deadline has passed, so it is refused. false: it is somebody else's. */
 bool mover_expire(struct mover *mover, struct slot *slot);
 /* For service.release. */

@@ -59,6 +59,10 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_int_equal(conf->keepalive_timeout, 75000);
 	assert_int_equal(conf->write_timeout, 30000);
 	assert_int_equal(conf->shutdown_timeout, 30000);
+	assert_int_equal(conf->stall_timeout, 500);
+	assert_int_equal(conf->restart, RESTART_ON_FAILURE);
+	assert_int_equal(conf->rebalance, FLAG_ON);
+	assert_int_equal(conf->faults, FLAG_OFF);
 	assert_int_equal(conf->backlog, 4096);
 	assert_null(conf->worker_header);
 	assert_int_equal(conf->log_level, LOG_INFO);
