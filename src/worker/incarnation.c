@@ -61,6 +61,7 @@ static void on_thread(void *arg)
 	post(inc, &inc->started, running ? INCARNATION_STARTED : INCARNATION_FAILED);
 	while (!atomic_load_explicit(&inc->service.leave, memory_order_acquire))
 		uv_run(&inc->loop, UV_RUN_DEFAULT);
+	service_abandon(&inc->service);
 	if (running && app->stop)
 		app->stop(inc->state);
 	service_close(&inc->service);
