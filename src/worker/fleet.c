@@ -54,6 +54,11 @@ void fleet_tell_even(struct fleet *fleet)
 	fleet_tell(fleet, &(struct fleet_event){ .kind = FLEET_EVEN });
 }
 
+struct worker *fleet_pick(struct fleet *fleet, int fd)
+{
+	return fleet->set.hooks.pick(fleet->set.hooks.arg, fd);
+}
+
 unsigned fleet_up(const struct fleet *fleet)
 {
 	unsigned up = 0;
@@ -183,7 +188,7 @@ static void on_failed(struct worker *worker, struct incarnation *incarnation)
 		return;
 	log_error("a worker failed", "worker=%s reason=\"%s\"", worker->name,
 		started ? "its app stopped its loop" : "its app's start hook refused");
-	loss_end_drain(worker);
+	drain_end(worker);
 	worker->now = worker->stuck = NULL;
 	(void)fleet_enter(worker, STATE_DOWN);
 	loss_begin(worker, incarnation, REHOMED_FAILURE, NULL);
@@ -292,7 +297,7 @@ int fleet_start(struct fleet *fleet)
 			return err;
 		(void)fleet_enter(&fleet->workers[i], STATE_STARTING);
 	}
-	loss_start_watching(fleet);
+	stall_start_watching(fleet);
 	return 0;
 }
 

@@ -150,6 +150,8 @@ static inline enum metrics_state worker_state(const struct worker *worker)
 unsigned fleet_up(const struct fleet *fleet);
 /* Any thread. Some worker is stalled, and cannot be replaced: too many threads are stuck already. */
 bool fleet_is_stuck(const struct fleet *fleet);
+/* The worker that balance gives the connection fd to; NULL: none is up. */
+struct worker *fleet_pick(struct fleet *fleet, int fd);
 /* For level.c: the shares are even again. */
 void fleet_tell_even(struct fleet *fleet);
 

@@ -85,7 +85,7 @@ static void kill_worker(struct fleet *fleet, struct fleet_order *order)
 	if (is_guarded(fleet, order))
 		return;
 	order->changed = worker_state(worker) != STATE_DOWN || worker->start_at_ms;
-	loss_end_drain(worker);
+	drain_end(worker);
 	worker->start_at_ms = 0;
 	worker->now = worker->stuck = NULL;
 	/* Before the orders that waited hear of it: they are told the state that holds. */
@@ -112,7 +112,7 @@ static void revive_worker(struct fleet *fleet, struct fleet_order *order, enum m
 	case STATE_UP: orders_finish(fleet, order); return;
 	case STATE_DRAINING:
 		order->changed = true;
-		loss_end_drain(worker);
+		drain_end(worker);
 		(void)fleet_enter(worker, STATE_UP);
 		orders_refuse_draining(worker, "was revived before it was down");
 		orders_refuse_waiting(worker, "was revived before it was down");
@@ -152,7 +152,7 @@ static void drain_worker(struct fleet *fleet, struct fleet_order *order)
 		if (is_guarded(fleet, order) || !is_up(fleet, order))
 			return;
 		order->changed = true;
-		loss_drain(worker, order->timeout_ms ? order->timeout_ms : FLEET_DRAIN_MS, false);
+		drain_begin(worker, order->timeout_ms ? order->timeout_ms : FLEET_DRAIN_MS, false);
 	}
 	if (order->wait && worker_state(worker) == STATE_DRAINING)
 		list_push(&worker->draining, &order->node);
@@ -173,7 +173,7 @@ static void restart_worker(struct fleet *fleet, struct fleet_order *order)
 		return;
 	order->changed = true;
 	list_push(&worker->waiting, &order->node);
-	loss_drain(worker, order->timeout_ms ? order->timeout_ms : FLEET_DRAIN_MS, true);
+	drain_begin(worker, order->timeout_ms ? order->timeout_ms : FLEET_DRAIN_MS, true);
 }
 
 static void stall_worker(struct fleet *fleet, struct fleet_order *order)

@@ -1,8 +1,8 @@
 /*
- * state.h - what fleet.c, orders.c and loss.c know together, and nobody else.
+ * state.h - what fleet.c, orders.c, loss.c, drain.c and stall.c know together, and nobody else.
  *
- * fleet.c has the workers and their threads; orders.c does what an operator asks for; loss.c is how a worker goes, and
- * how it comes back without being asked to.
+ * fleet.c has the workers and their threads; orders.c does what an operator asks for; the others are how a worker goes:
+ * at once, when it has the time, or stuck; and how it comes back without being asked to.
  *
  * Thread: the control thread, but for the atomics.
  */
@@ -44,6 +44,11 @@ struct fleet {
 
 /* Returns what came of its own port: 0, or a negative UV_ code if it should listen and does not. */
 int fleet_enter(struct worker *worker, enum metrics_state state);
+static inline uint64_t fleet_now_ms(void)
+{
+	return uv_hrtime() / 1000000;
+}
+
 void fleet_tell(struct fleet *fleet, struct fleet_event *event);
 /* A new incarnation, which becomes worker->now. The state is the caller's. 0 or a negative UV_ code. */
 int fleet_spawn(struct worker *worker);
@@ -78,10 +83,22 @@ void loss_restart_later(struct worker *worker, enum metrics_restart why);
 int loss_start_now(struct worker *worker, enum metrics_restart why);
 /* A thread has ended: there may be room for what is to be started. */
 void loss_start_due(struct fleet *fleet);
-/* worker, which is up, gives its connections away as they come to rest. */
-void loss_drain(struct worker *worker, uint64_t timeout_ms, bool again);
-/* And now it keeps them. */
-void loss_end_drain(struct worker *worker);
-void loss_start_watching(struct fleet *fleet);
+/* Until all is taken and nobody drains: tries every 2 ms. */
+void loss_keep_trying(struct fleet *fleet);
+
+/* drain.c */
+
+/* worker, which is up, gives its connections away as they come to rest. again: and then starts again. */
+void drain_begin(struct worker *worker, uint64_t timeout_ms, bool again);
+/* If it drains: it keeps them. */
+void drain_end(struct worker *worker);
+/* It has nothing any more, or what it has is taken now. */
+void drain_finish(struct worker *worker, enum metrics_rehomed reason);
+/* One step of all that drain; false: none does. */
+bool drain_go_on(struct fleet *fleet);
+
+/* stall.c */
+
+void stall_start_watching(struct fleet *fleet);
 
 #endif
