@@ -152,6 +152,7 @@ static int spawn(struct worker *worker)
 		.conf = fleet->set.conf,
 		.slots = fleet->set.slots,
 		.app = fleet->set.app,
+		.faults = fleet->set.faults,
 		.name = worker->name,
 		.batch = true,
 		.control = &fleet->news,
