@@ -262,6 +262,8 @@ static bool handle(struct service *service, struct slot *slot, int fd, struct me
 		return true;
 	}
 	req->handle = req->match.route->handle;
+	if (faults_active(service->set.faults))
+		fault_apply(service, req);
 	drop_message(slot);
 	slot->running_len = len;
 	if (!call(service, slot, fd, req, is_idempotent(method)))

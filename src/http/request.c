@@ -32,6 +32,7 @@ void request_empty(struct rms_request *req)
 	outbuf_finish(&req->chunked_body);
 	req->reply = (struct reply){ 0 };
 	req->in_handler = req->replied = req->live = false;
+	req->fault = NULL;
 }
 
 /* The span's bytes as a text, in the copy of the head: the byte behind them is a delimiter and may go. */

@@ -3,11 +3,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "http/conn.h"
 #include "http/request.h"
 
 static const uint64_t TURN_NS = 2000000;
+
+enum { STALL_SLICE_US = 5000 };
 
 static void begin_turn(struct service *service)
 {
@@ -127,13 +130,23 @@ static void hang_up_idle(struct service *service) REQUIRES(service->owner.lock)
 	}
 }
 
+static void sleep_stalled(struct service *service)
+{
+	while (uv_hrtime() < atomic_load_explicit(&service->stalled_until_ns, memory_order_relaxed))
+		usleep(STALL_SLICE_US);
+}
+
 static void on_wakeup(uv_async_t *wakeup)
 {
 	struct service *service = wakeup->data;
 	uint64_t kicks[SERVICE_KICKS];
-	unsigned n = take_kicks(service, kicks);
-	uint64_t pinged_ns = atomic_exchange_explicit(&service->pinged_ns, 0, memory_order_relaxed);
+	uint64_t pinged_ns;
+	unsigned n;
 
+	/* Before it looks at anything: who is stuck does not answer. */
+	sleep_stalled(service);
+	n = take_kicks(service, kicks);
+	pinged_ns = atomic_exchange_explicit(&service->pinged_ns, 0, memory_order_relaxed);
 	begin_turn(service);
 	if (pinged_ns)
 		atomic_store_explicit(&service->lag_ns, service->turn_ns - pinged_ns, memory_order_relaxed);
@@ -177,6 +190,14 @@ void service_pause(struct service *service)
 void service_ping(struct service *service)
 {
 	atomic_store_explicit(&service->pinged_ns, uv_hrtime(), memory_order_relaxed);
+	service_wake(service);
+}
+
+void service_stall(struct service *service, uint64_t ms)
+{
+	uint64_t until = ms ? uv_hrtime() + ms * 1000000 : 0;
+
+	atomic_store_explicit(&service->stalled_until_ns, until, memory_order_relaxed);
 	service_wake(service);
 }
 
@@ -255,6 +276,7 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 	list_init(&service->replied);
 	list_init(&service->live);
 	list_init(&service->spare);
+	delays_open(service);
 	return 0;
 close_pollset:
 	pollset_close(&service->owner.pollset, NULL);
@@ -268,6 +290,7 @@ void service_close(struct service *service)
 	pollset_close(&service->owner.pollset, NULL);
 	uv_close((uv_handle_t *)&service->wakeup, NULL);
 	uv_close((uv_handle_t *)&service->idle, NULL);
+	delays_close(service);
 }
 
 static void destroy_all(struct list *list)

@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/outbuf.h"
 #include "conf/conf.h"
+#include "http/fault.h"
 #include "http/parser.h"
 #include "http/reply.h"
 #include "http/slots.h"
@@ -35,6 +36,7 @@ struct service_setup {
 	const char *worker;                  /* the name that handlers and replies give */
 	void *state;                         /* the app's */
 	struct metrics_shard *shard;         /* written here alone */
+	struct faults *faults;               /* NULL: its replies are never spoiled */
 	void *arg;                           /* for release() */
 	/* On the service's thread and under its lock: the slot of fd, in nobody's hands now, wants another owner. */
 	void (*release)(struct service *service, int fd);
@@ -59,6 +61,8 @@ struct service {
 
 	_Atomic uint64_t pinged_ns; /* when it was woken only to show that it turns; 0: it has answered */
 
+	_Atomic uint64_t stalled_until_ns; /* any thread sets it: the loop's sleeps until then */
+
 	/* Written by the loop's thread, read by any. */
 	_Atomic uint64_t beats;   /* grows with each request and turn that is done, and with each answer to a ping */
 	_Atomic uint64_t busy_ns; /* time spent between waiting for events */
@@ -81,6 +85,7 @@ struct service {
 	struct list replied;    /* deferred requests whose reply is there */
 	struct list live;       /* deferred requests without one */
 	struct list spare;      /* empty requests, for the next one */
+	struct delays delays;   /* of requests that a fault holds back */
 	uint64_t *ready;        /* tags of connections with whole requests left over */
 	unsigned n_ready, ready_cap;
 	char read_buffer[SERVICE_READ_SIZE];
@@ -112,6 +117,11 @@ void service_kick(struct service *service, uint64_t tag);
 void service_wake(struct service *service);
 /* Control thread: lets the loop show that it turns, in beats and lag_ns. */
 void service_ping(struct service *service);
+/*
+ * Any thread, for drills: the loop's thread sleeps for so long as soon as its loop turns, as in a handler that is
+ * stuck: without the lock, and deaf to whatever it is asked. 0: one that sleeps goes on.
+ */
+void service_stall(struct service *service, uint64_t ms);
 
 /* For reply.c: a deferred request has its reply. */
 void service_replied(struct service *service, struct rms_request *req);

@@ -280,6 +280,7 @@ static int build_fleet(struct server *server)
 		.limit = server->limit,
 		.metrics = server->metrics,
 		.app = server->app,
+		.faults = &server->faults,
 		.hooks = { server, accept_pick_again, on_port, on_event, accept_refuse, on_shutdown },
 	};
 	int err;
@@ -378,6 +379,7 @@ static void finish(struct server *server)
 	routes_finish(&server->routes);
 	metrics_destroy(server->metrics);
 	slots_destroy(server->slots);
+	faults_finish(&server->faults);
 	close(server->signal_fd);
 	uv_loop_close(&server->loop);
 }
@@ -401,6 +403,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	uv_timer_init(&server->loop, &server->stopping);
 	server->beat.data = server->stopping.data = server;
 	refusal_init(&server->refusal, &server->loop);
+	faults_init(&server->faults);
 	err = take_signals(server);
 	if (!err)
 		err = build(server, &error);

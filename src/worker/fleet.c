@@ -105,6 +105,7 @@ int fleet_spawn(struct worker *worker)
 		.conf = fleet->set.conf,
 		.slots = fleet->set.slots,
 		.app = fleet->set.app,
+		.faults = fleet->set.faults,
 		.name = worker->name,
 		.batch = true,
 		.control = &fleet->news,

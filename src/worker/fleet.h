@@ -124,6 +124,7 @@ struct fleet_setup {
 	struct metrics *metrics;
 	const struct rms_app *app;
 	const struct router *routers[ROLES];
+	struct faults *faults; /* what spoils the workers' replies */
 	struct fleet_hooks hooks;
 };
 

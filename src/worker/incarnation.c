@@ -94,6 +94,7 @@ int incarnation_start(const struct incarnation_setup *setup, struct incarnation 
 	struct service_setup service = {
 		.conf = setup->conf,
 		.slots = setup->slots,
+		.faults = setup->faults,
 		.release = setup->release,
 		.arg = setup->owner,
 	};

@@ -43,6 +43,7 @@ struct incarnation_setup {
 	struct slots *slots;
 	const struct router *routers[ROLES];
 	const struct rms_app *app;
+	struct faults *faults;   /* NULL: its replies are never spoiled */
 	void *state;             /* borrowed; NULL: app->state_size zeroed bytes of its own */
 	const char *name;        /* of the worker; the thread's name too */
 	bool batch;              /* schedule_batch() for its thread */
