@@ -98,7 +98,8 @@ static void begin(
 	struct service *service, struct slot *slot, int fd, struct rms_request *req, const struct message *message)
 {
 	slot->repeat = (uint8_t)loss_repeat(message->method);
-	slot->deferred = slot->streamed = false;
+	slot->deferred = true;
+	slot->streamed = false;
 	slot->feeding = req->match.route->body != NULL;
 	slot->request = req;
 	req->tag = slot_tag(slot, fd);
@@ -118,6 +119,7 @@ static void lend(struct service *service, struct slot *slot, struct rms_request 
 	assert(!slot->out_cap);
 	slot->out = service->batch.data;
 	slot->out_len = (uint32_t)service->batch.len;
+	slot->deferred = false;
 	req->in_handler = true;
 	lock_release(&service->owner.lock);
 }
@@ -126,6 +128,7 @@ static void lend(struct service *service, struct slot *slot, struct rms_request 
 static bool regain(struct service *service, struct slot *slot, struct rms_request *req) ACQUIRES(service->owner.lock)
 {
 	req->in_handler = false;
+	service_beat(service);
 	lock_acquire(&service->owner.lock);
 	if (!req->replied || req->gone)
 		service_keep(service, req);
@@ -138,6 +141,7 @@ static bool regain(struct service *service, struct slot *slot, struct rms_reques
 	assert(owner_find(&service->owner, req->tag) == slot);
 	slot->out = NULL;
 	slot->out_len = 0;
+	slot->deferred = true;
 	return true;
 }
 
@@ -159,10 +163,8 @@ static bool call(struct service *service, struct slot *slot, struct rms_request 
 		if (!regain(service, slot, req))
 			return false;
 	}
-	if (!is_answered(req)) {
-		slot->deferred = true;
+	if (!is_answered(req))
 		return true;
-	}
 	commit(service, slot, req);
 	service_spare(service, req);
 	handling_consume(slot, len);
@@ -222,6 +224,8 @@ static struct rms_request *prepare(struct service *service, struct slot *slot, s
 	if (whole && !req->match.route->body && !request_fill_body(req, message, base))
 		goto out_of_memory;
 	req->handle = req->match.route->handle;
+	if (faults_active(service->set.faults))
+		fault_apply(service, req);
 	return req;
 out_of_memory:
 	request_destroy(req);

@@ -35,6 +35,7 @@ void request_empty(struct rms_request *req)
 	req->stream = (struct stream){ 0 };
 	req->fed = 0;
 	req->context = NULL;
+	req->fault = NULL;
 	req->in_handler = req->replied = req->live = req->due = req->gone = false;
 }
 

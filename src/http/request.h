@@ -18,6 +18,7 @@
 #include "http/reply.h"
 #include "http/router.h"
 
+struct fault_hit;
 struct service;
 
 /* A streamed reply, from rms_reply_begin() to rms_reply_end(). */
@@ -35,7 +36,8 @@ struct rms_request {
 	struct service *service;
 	uint64_t tag; /* the slot it came by, as of then */
 	struct router_match match;
-	rms_handler_fn *handle; /* the route's, or what stands in for it */
+	rms_handler_fn *handle;  /* the route's, or what stands in for it */
+	struct fault_hit *fault; /* which is then to be told what to do (fault.c); NULL: nothing stands in */
 	const char *method;
 	char *path, *query;
 	char *head;                   /* a copy of the head that the fields' spans point into */

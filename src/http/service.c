@@ -3,11 +3,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "http/conn.h"
 #include "http/request.h"
 
 static const uint64_t TURN_NS = 2000000;
+
+enum { STALL_SLICE_US = 5000 };
 
 static void begin_turn(struct service *service)
 {
@@ -15,23 +18,20 @@ static void begin_turn(struct service *service)
 	reply_stamp_update(&service->stamp);
 }
 
-/* One writer, so no read-modify-write. */
-static void count(_Atomic uint64_t *cell, uint64_t n)
-{
-	atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 static void end_turn(struct service *service)
 {
-	count(&service->beats, 1);
-	count(&service->busy_ns, service->now_ns - service->turn_ns);
+	uint64_t busy_ns = atomic_load_explicit(&service->busy_ns, memory_order_relaxed);
+
+	atomic_store_explicit(&service->busy_ns, busy_ns + service->now_ns - service->turn_ns, memory_order_relaxed);
+	service_beat(service);
 }
 
 /* Between two connections: false when the turn is over. */
 static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
 {
 	owner_yield(&service->owner);
-	return !service->owner.revoked && !atomic_load_explicit(&service->leave, memory_order_relaxed) &&
+	return !service->owner.revoked && !service->paused &&
+		!atomic_load_explicit(&service->leave, memory_order_relaxed) &&
 		service->now_ns - service->turn_ns < TURN_NS;
 }
 
@@ -48,7 +48,6 @@ static int on_events(void *arg, const struct epoll_event *events, int n)
 
 		if (slot)
 			conn_event(service, slot, (int)(tag & UINT32_MAX), events[i].events);
-		count(&service->beats, 1);
 	}
 	lock_release(&service->owner.lock);
 	end_turn(service);
@@ -160,18 +159,28 @@ static void hang_up_idle(struct service *service) REQUIRES(service->owner.lock)
 	}
 }
 
+static void sleep_stalled(struct service *service)
+{
+	while (uv_hrtime() < atomic_load_explicit(&service->stalled_until_ns, memory_order_relaxed))
+		usleep(STALL_SLICE_US);
+}
+
 static void on_wakeup(uv_async_t *wakeup)
 {
 	struct service *service = wakeup->data;
 	uint64_t kicks[SERVICE_KICKS];
-	unsigned n = take_kicks(service, kicks);
-	uint64_t pinged_ns = atomic_exchange_explicit(&service->pinged_ns, 0, memory_order_relaxed);
+	uint64_t pinged_ns;
+	unsigned n;
 
+	/* Before it looks at anything: who is stuck does not answer. */
+	sleep_stalled(service);
+	n = take_kicks(service, kicks);
+	pinged_ns = atomic_exchange_explicit(&service->pinged_ns, 0, memory_order_relaxed);
 	begin_turn(service);
 	if (pinged_ns)
 		atomic_store_explicit(&service->lag_ns, service->turn_ns - pinged_ns, memory_order_relaxed);
 	lock_acquire(&service->owner.lock);
-	for (unsigned i = 0; i < n && !service->owner.revoked; i++) {
+	for (unsigned i = 0; i < n && !service->owner.revoked && !service->paused; i++) {
 		struct slot *slot = owner_find(&service->owner, kicks[i]);
 
 		if (slot)
@@ -200,9 +209,24 @@ void service_wake(struct service *service)
 	(void)err;
 }
 
+void service_pause(struct service *service)
+{
+	service->paused = true;
+	uv_poll_stop(&service->owner.pollset.poll);
+	uv_idle_stop(&service->idle);
+}
+
 void service_ping(struct service *service)
 {
 	atomic_store_explicit(&service->pinged_ns, uv_hrtime(), memory_order_relaxed);
+	service_wake(service);
+}
+
+void service_stall(struct service *service, uint64_t ms)
+{
+	uint64_t until = ms ? uv_hrtime() + ms * 1000000 : 0;
+
+	atomic_store_explicit(&service->stalled_until_ns, until, memory_order_relaxed);
 	service_wake(service);
 }
 
@@ -212,7 +236,8 @@ static void start_idle(struct service *service)
 	if (uv_is_closing((uv_handle_t *)&service->idle))
 		return;
 	/* Cannot fail but for a NULL callback; does nothing when active. */
-	uv_idle_start(&service->idle, on_idle);
+	if (!service->paused)
+		uv_idle_start(&service->idle, on_idle);
 }
 
 void service_keep(struct service *service, struct rms_request *req)
@@ -335,6 +360,7 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 	list_init(&service->owed);
 	list_init(&service->live);
 	list_init(&service->spare);
+	delays_open(service);
 	return 0;
 close_pollset:
 	pollset_close(&service->owner.pollset, NULL);
@@ -348,6 +374,7 @@ void service_close(struct service *service)
 	pollset_close(&service->owner.pollset, NULL);
 	uv_close((uv_handle_t *)&service->wakeup, NULL);
 	uv_close((uv_handle_t *)&service->idle, NULL);
+	delays_close(service);
 }
 
 static void destroy_all(struct list *list)

@@ -70,7 +70,7 @@ struct slot {
 	bool suspect : 1;             /* and that worker was lost by a stall or a failure */
 	bool counted : 1;             /* the running request is in METRIC_in_flight */
 	bool queued : 1;              /* its tag is in the owner's ready queue */
-	bool deferred : 1;            /* the running request's handler has returned without a reply */
+	bool deferred : 1;            /* the app's code does not run for the running request now */
 	bool feeding : 1;             /* the running request's body is still to come, to its handler piece by piece */
 	bool streamed : 1;            /* the kernel has part of the running request's reply, and the end is to come */
 	bool seen : 1;                /* has sent a byte since it was accepted */
