@@ -6,19 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/running.h"
 
 enum { KB = 1024, MB = 1024 * KB };
-
-static void pause_ms(long ms)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
-}
 
 static void ask(struct wire *wire, const char *method, const char *path)
 {
