@@ -38,9 +38,10 @@ struct drill {
 	struct load *load;
 	struct lease lease;
 	int epoll, timer, signals;
-	uint64_t start_ns, stop_ns; /* of the load; stop_ns 0: it runs */
-	uint64_t asked_ns;          /* the fault was asked for; 0: not yet */
-	uint64_t told_ns;           /* progress */
+	uint64_t start_ns, end_ns; /* of the load, as planned */
+	uint64_t stop_ns;          /* nothing is due any more; 0: it runs */
+	uint64_t asked_ns;         /* the fault was asked for; 0: not yet */
+	uint64_t told_ns;          /* progress */
 	bool interrupted, on_terminal;
 };
 
@@ -186,20 +187,25 @@ static bool is_aborted(const struct drill *drill, uint64_t now)
 /* One step of the plan, if its time has come; false: all is over. */
 static bool step(struct drill *drill, uint64_t now)
 {
-	uint64_t end_ns = drill->start_ns + ns(drill->plan.duration_ms);
-
 	if (is_aborted(drill, now))
 		return false;
 	if (!drill->asked_ns && now >= drill->start_ns + ns(share_ms(drill, 20)))
 		ask(drill, now);
-	if (!drill->stop_ns && now >= end_ns && (drill->lease.state != LEASE_RUNNING || now >= end_ns + ns(END_MS))) {
+	if (!drill->stop_ns && now >= drill->end_ns &&
+		(drill->lease.state != LEASE_RUNNING || now >= drill->end_ns + ns(END_MS)))
 		drill->stop_ns = now;
-		load_stop(drill->load, now);
-	}
 	if (!drill->stop_ns || (!load_is_done(drill->load) && now < drill->stop_ns + ns(GRACE_MS)))
 		return true;
 	load_give_up(drill->load, now);
 	return false;
+}
+
+/* The load lasts as long as planned, and longer only while the fault does. */
+static uint64_t due_until(const struct drill *drill, uint64_t now)
+{
+	if (drill->stop_ns)
+		return 0;
+	return now < drill->end_ns || drill->lease.state == LEASE_RUNNING ? now : drill->end_ns - 1;
 }
 
 static void take_event(struct drill *drill, const struct epoll_event *event)
@@ -221,17 +227,20 @@ static void take_event(struct drill *drill, const struct epoll_event *event)
 static void loop(struct drill *drill)
 {
 	struct epoll_event events[BATCH];
+	uint64_t now;
 
 	drill->start_ns = load_clock_ns();
+	drill->end_ns = drill->start_ns + ns(drill->plan.duration_ms);
 	load_begin(drill->load, drill->start_ns);
 	do {
 		int n = epoll_wait(drill->epoll, events, BATCH, PROGRESS_MS);
 
 		for (int i = 0; i < n; i++)
 			take_event(drill, &events[i]);
-		load_turn(drill->load, load_clock_ns());
-		tell_progress(drill, load_clock_ns());
-	} while (step(drill, load_clock_ns()));
+		now = load_clock_ns();
+		load_turn(drill->load, due_until(drill, now), now);
+		tell_progress(drill, now);
+	} while (step(drill, now));
 	if (drill->on_terminal)
 		fprintf(stderr, "\r\033[K");
 	lease_close(&drill->lease);

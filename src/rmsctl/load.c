@@ -40,7 +40,6 @@ struct load {
 	struct load_books books;
 	llhttp_settings_t settings;
 	int epoll;
-	bool stopped;
 	struct peer *peers;
 	uint32_t *ring; /* the idle ones: the longest idle at first */
 	unsigned idle_first, n_idle;
@@ -275,18 +274,18 @@ static uint64_t next_due_ns(const struct load *load)
 	return samples_due_ns(&load->books.samples, load->books.samples.n);
 }
 
-void load_turn(struct load *load, uint64_t now_ns)
+void load_turn(struct load *load, uint64_t due_ns, uint64_t now_ns)
 {
 	struct samples *samples = &load->books.samples;
 
-	if (!load->stopped && samples->n < samples->size && next_due_ns(load) <= now_ns) {
+	if (samples->n < samples->size && next_due_ns(load) <= due_ns) {
 		if (now_ns - next_due_ns(load) > load->books.late_ns)
 			load->books.late_ns = now_ns - next_due_ns(load);
 		if (load->done == samples->n)
 			load->progress_ns = next_due_ns(load);
 		do
 			samples->n++;
-		while (samples->n < samples->size && next_due_ns(load) <= now_ns);
+		while (samples->n < samples->size && next_due_ns(load) <= due_ns);
 	}
 	/* A peer that cannot connect is idle again at once: each gets one request a turn at the most. */
 	for (unsigned n = load->n_idle; n > 0 && load->given < samples->n; n--)
@@ -299,12 +298,6 @@ void load_begin(struct load *load, uint64_t now_ns)
 	load->progress_ns = now_ns;
 }
 
-void load_stop(struct load *load, uint64_t now_ns)
-{
-	load_turn(load, now_ns);
-	load->stopped = true;
-}
-
 bool load_is_done(const struct load *load)
 {
 	return load->done == load->books.samples.n;
@@ -312,7 +305,6 @@ bool load_is_done(const struct load *load)
 
 void load_give_up(struct load *load, uint64_t now_ns)
 {
-	load->stopped = true;
 	if (!load_is_done(load))
 		note_pause(load, now_ns);
 	for (unsigned i = 0; i < load->plan.connections; i++)

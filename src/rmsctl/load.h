@@ -60,9 +60,8 @@ void load_destroy(struct load *load); /* accepts NULL */
 /* Request 0 is due at now_ns. */
 void load_begin(struct load *load, uint64_t now_ns);
 void load_event(struct load *load, uint64_t number, uint32_t events);
-void load_turn(struct load *load, uint64_t now_ns);
-/* From now on nothing more is due; what is owed is still waited for. */
-void load_stop(struct load *load, uint64_t now_ns);
+/* Sends what is due by due_ns, which is now_ns or, in the end, before. */
+void load_turn(struct load *load, uint64_t due_ns, uint64_t now_ns);
 /* Nothing is owed. */
 bool load_is_done(const struct load *load);
 /* Gives up what is owed: the books are complete. */
