@@ -202,6 +202,7 @@ static bool call(struct service *service, struct slot *slot, int fd, struct rms_
 	lock_release(&service->owner.lock);
 	req->handle(req, service->state);
 	req->in_handler = false;
+	service_beat(service);
 	lock_acquire(&service->owner.lock);
 	if (!req->replied) {
 		req->live = true;

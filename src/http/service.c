@@ -18,23 +18,20 @@ static void begin_turn(struct service *service)
 	reply_stamp_update(&service->stamp);
 }
 
-/* One writer, so no read-modify-write. */
-static void count(_Atomic uint64_t *cell, uint64_t n)
-{
-	atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 static void end_turn(struct service *service)
 {
-	count(&service->beats, 1);
-	count(&service->busy_ns, service->now_ns - service->turn_ns);
+	uint64_t busy_ns = atomic_load_explicit(&service->busy_ns, memory_order_relaxed);
+
+	atomic_store_explicit(&service->busy_ns, busy_ns + service->now_ns - service->turn_ns, memory_order_relaxed);
+	service_beat(service);
 }
 
 /* Between two connections: false when the turn is over. */
 static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
 {
 	owner_yield(&service->owner);
-	return !service->owner.revoked && !atomic_load_explicit(&service->leave, memory_order_relaxed) &&
+	return !service->owner.revoked && !service->paused &&
+		!atomic_load_explicit(&service->leave, memory_order_relaxed) &&
 		service->now_ns - service->turn_ns < TURN_NS;
 }
 
@@ -51,7 +48,6 @@ static int on_events(void *arg, const struct epoll_event *events, int n)
 
 		if (slot)
 			conn_event(service, slot, (int)(tag & UINT32_MAX), events[i].events);
-		count(&service->beats, 1);
 	}
 	lock_release(&service->owner.lock);
 	end_turn(service);
@@ -155,7 +151,7 @@ static void on_wakeup(uv_async_t *wakeup)
 	if (pinged_ns)
 		atomic_store_explicit(&service->lag_ns, service->turn_ns - pinged_ns, memory_order_relaxed);
 	lock_acquire(&service->owner.lock);
-	for (unsigned i = 0; i < n && !service->owner.revoked; i++) {
+	for (unsigned i = 0; i < n && !service->owner.revoked && !service->paused; i++) {
 		struct slot *slot = owner_find(&service->owner, kicks[i]);
 
 		if (slot)
@@ -184,6 +180,13 @@ void service_wake(struct service *service)
 	(void)err;
 }
 
+void service_pause(struct service *service)
+{
+	service->paused = true;
+	uv_poll_stop(&service->owner.pollset.poll);
+	uv_idle_stop(&service->idle);
+}
+
 void service_ping(struct service *service)
 {
 	atomic_store_explicit(&service->pinged_ns, uv_hrtime(), memory_order_relaxed);
@@ -201,7 +204,8 @@ void service_stall(struct service *service, uint64_t ms)
 static void start_idle(struct service *service)
 {
 	/* Cannot fail but for a NULL callback; does nothing when active. */
-	uv_idle_start(&service->idle, on_idle);
+	if (!service->paused)
+		uv_idle_start(&service->idle, on_idle);
 }
 
 void service_replied(struct service *service, struct rms_request *req)

@@ -55,6 +55,7 @@ struct service {
 	/* Control thread. */
 	int64_t given;                   /* connections given to it, less those taken from it */
 	_Atomic bool leave;              /* stop between two events: about to be revoked */
+	_Atomic bool draining;           /* connections to the worker's own port close as they become idle */
 	_Atomic bool closing;            /* shutdown: connections close as they become idle */
 	_Atomic uint32_t release_wanted; /* connections to let go at their next request boundary; counted down here */
 
@@ -63,7 +64,7 @@ struct service {
 	_Atomic uint64_t stalled_until_ns; /* any thread sets it: the loop's sleeps until then */
 
 	/* Written by the loop's thread, read by any. */
-	_Atomic uint64_t beats;   /* grows with each event that is dealt with, and with each answer to a ping */
+	_Atomic uint64_t beats;   /* grows with each request and turn that is done, and with each answer to a ping */
 	_Atomic uint64_t busy_ns; /* time spent between waiting for events */
 	_Atomic uint64_t lag_ns;  /* how long the last ping waited for its answer */
 
@@ -74,6 +75,7 @@ struct service {
 	uv_async_t wakeup;
 
 	/* The loop's thread. */
+	bool paused;      /* serves nobody any more */
 	uv_idle_t idle;   /* active while the ready queue or replied is not empty */
 	uint64_t turn_ns; /* when this turn began */
 	uint64_t now_ns;  /* the newest look at the clock */
@@ -98,6 +100,16 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 void service_close(struct service *service);
 /* Once the thread has ended, by any: frees the rest. No slot names the owner any more. */
 void service_finish(struct service *service);
+
+/* On the loop's thread: no connection is looked at any more. */
+void service_pause(struct service *service);
+/* A request has been dealt with: the loop turns. */
+static inline void service_beat(struct service *service)
+{
+	/* One writer, so no read-modify-write. */
+	atomic_store_explicit(
+		&service->beats, atomic_load_explicit(&service->beats, memory_order_relaxed) + 1, memory_order_relaxed);
+}
 
 /* Any thread: look at the connection with this tag, its deadline has passed. */
 void service_kick(struct service *service, uint64_t tag);

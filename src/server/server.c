@@ -21,7 +21,8 @@
 enum {
 	LIMIT_MAX = 1048576,                             /* descriptors used, however many there may be */
 	RESERVE = 64 + REFUSAL_KEPT + ADMIN_CONNECTIONS, /* the first: the log, libraries, an accept on its way */
-	RESERVE_WORKER = 8, /* a loop and its set, twice while one ends and one starts; its listener */
+	RESERVE_ENDING = 4 * 8, /* threads beyond the workers' own that have lost their connections */
+	RESERVE_WORKER = 8,     /* a loop and its set, twice while one ends and one starts; its listener */
 	STOP_TICK_MS = 5,
 	CLOSE_IDLE_TICKS = 20, /* of these: how often connections that have just become idle are looked for */
 	END_MS = 1000,         /* for threads to end, after which the process does not wait for them */
@@ -257,7 +258,7 @@ static void raise_limit(struct server *server)
 {
 	const struct conf *conf = server->conf;
 	struct rlimit limit = { 0 };
-	int reserve = RESERVE + RESERVE_WORKER * (int)conf->workers + (int)conf->listen.n;
+	int reserve = RESERVE + RESERVE_ENDING + RESERVE_WORKER * (int)conf->workers + (int)conf->listen.n;
 	int most;
 
 	getrlimit(RLIMIT_NOFILE, &limit);

@@ -96,7 +96,8 @@ struct worker *level_receiver(void *arg, int fd)
 	struct level *level = arg;
 	unsigned n = fleet_size(level->fleet), best = n;
 
-	(void)fd;
+	if (level->hashed)
+		return fleet_pick(level->fleet, fd);
 	refresh(level);
 	for (unsigned i = 0; i < n; i++)
 		if (level->sides[i].up &&

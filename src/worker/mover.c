@@ -53,13 +53,17 @@ static void close_homeless(struct mover *mover, int fd, unsigned reason)
 /* Gives a slot in our hands to worker, or to nobody for now (NULL). True: a worker has it. */
 static bool rehome(struct mover *mover, struct worker *worker, int fd, bool now, unsigned reason)
 {
+	struct worker *home;
+
 	if (!worker) {
 		if (slots_give(mover->slots, &mover->waiting, fd, now) < 0)
 			close_homeless(mover, fd, CLOSED_ERROR);
 		return false;
 	}
+	home = fleet_worker(mover->fleet, slots_at(mover->slots, fd)->home);
 	if (!mover_give(mover, worker, fd, now))
 		return false;
+	home->moved_away++;
 	metrics_add(worker->control, METRIC_connections_rehomed + reason, 1);
 	return true;
 }
@@ -240,6 +244,7 @@ static void on_released(uv_async_t *async)
 	struct mover *mover = async->data;
 
 	for (;;) {
+		const struct worker *home;
 		struct slot *slot;
 		int fd = -1;
 
@@ -250,8 +255,9 @@ static void on_released(uv_async_t *async)
 		if (fd < 0)
 			return;
 		slot = slots_at(mover->slots, fd);
-		(void)rehome(
-			mover, receiver(mover, fd), fd, slot->in_len || slot->out_len || slot->eof, REHOMED_REBALANCE);
+		home = fleet_worker(mover->fleet, slot->home);
+		(void)rehome(mover, receiver(mover, fd), fd, slot->in_len || slot->out_len || slot->eof,
+			worker_state(home) == STATE_DRAINING ? REHOMED_DRAIN : REHOMED_REBALANCE);
 	}
 }
 
