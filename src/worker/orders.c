@@ -178,13 +178,22 @@ static void restart_worker(struct fleet *fleet, struct fleet_order *order)
 
 static void stall_worker(struct fleet *fleet, struct fleet_order *order)
 {
+	struct worker *worker = &fleet->workers[order->worker];
+
 	if (fleet->set.conf->faults != FLAG_ON) {
 		orders_refuse(fleet, order, 409, "faults are off: set faults: on in rmsd.conf, or -o faults=on");
+		return;
+	}
+	if (!order->for_ms) {
+		if (worker->now)
+			service_stall(incarnation_service(worker->now), 0);
+		orders_finish(fleet, order);
 		return;
 	}
 	if (is_guarded(fleet, order) || !is_up(fleet, order))
 		return;
 	order->changed = true;
+	service_stall(incarnation_service(worker->now), order->for_ms);
 	orders_finish(fleet, order);
 }
 
