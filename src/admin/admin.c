@@ -268,13 +268,17 @@ void admin_close(struct admin *admin, void (*closed)(void *arg), void *arg)
 	service->owner.revoked = true;
 	for (int fd = 0; fd < slots_end(slots); fd++) {
 		struct slot *slot = slots_at(slots, fd);
+		enum loss_fate fate;
 		bool now;
 
 		if (slot_owner(slot) != service->owner.id)
 			continue;
-		(void)conn_detach(service, slot, &now);
+		fate = conn_detach(service, slot, LOSS_ASKED, &now);
 		slots_take(&service->owner, slot);
-		slots_close(slots, fd);
+		if (fate == FATE_RESET)
+			slots_reset(slots, fd);
+		else
+			slots_close(slots, fd);
 	}
 	lock_release(&service->owner.lock);
 	incarnation_wake(admin->incarnation);

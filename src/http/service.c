@@ -54,21 +54,49 @@ static int on_events(void *arg, const struct epoll_event *events, int n)
 	return i;
 }
 
-/* Answers the deferred requests whose replies have come; drops those whose connection has gone or moved. */
-static void answer_replied(struct service *service) REQUIRES(service->owner.lock)
+/* Takes what deferred requests have for their connections; drops the replies of those that have gone or moved. */
+static void attend(struct service *service) REQUIRES(service->owner.lock)
 {
 	struct list batch;
 	struct list_node *node;
 
 	list_init(&batch);
-	list_splice(&batch, &service->replied);
+	list_splice(&batch, &service->due);
 	while ((node = list_pop(&batch))) {
 		struct rms_request *req = list_entry(node, struct rms_request, node);
 		struct slot *slot = service->owner.revoked ? NULL : owner_find(&service->owner, req->tag);
+		bool awaited = slot && slot->request == req;
 
-		if (slot && slot->request == req)
-			conn_answer(service, slot, (int)(req->tag & UINT32_MAX), req);
-		service_spare(service, req);
+		req->due = false;
+		if (req->replied && !(awaited && req->gone)) {
+			req->live = false;
+			if (awaited)
+				conn_answer(service, slot, (int)(req->tag & UINT32_MAX), req);
+			service_spare(service, req);
+			continue;
+		}
+		list_push(req->stream.owed ? &service->owed : &service->live, &req->node);
+		if (!awaited)
+			service_gone(service, req);
+		else if (!req->gone)
+			conn_stream(service, slot, (int)(req->tag & UINT32_MAX));
+	}
+}
+
+static void call_owed(struct service *service)
+{
+	struct list batch;
+	struct list_node *node;
+
+	list_init(&batch);
+	list_splice(&batch, &service->owed);
+	while ((node = list_pop(&batch))) {
+		struct rms_request *req = list_entry(node, struct rms_request, node);
+
+		list_push(&service->live, &req->node);
+		req->stream.owed = false;
+		if (req->stream.on_room)
+			req->stream.on_room(req, req->stream.on_room_arg);
 	}
 }
 
@@ -97,11 +125,12 @@ static void on_idle(uv_idle_t *idle)
 
 	begin_turn(service);
 	lock_acquire(&service->owner.lock);
-	answer_replied(service);
+	attend(service);
 	run_ready(service);
 	lock_release(&service->owner.lock);
+	call_owed(service);
 	end_turn(service);
-	if (list_empty(&service->replied) && !service->n_ready)
+	if (list_empty(&service->due) && list_empty(&service->owed) && !service->n_ready)
 		uv_idle_stop(idle);
 }
 
@@ -203,19 +232,71 @@ void service_stall(struct service *service, uint64_t ms)
 
 static void start_idle(struct service *service)
 {
+	/* After service_close() the loop turns no more: service_finish() frees what waits. */
+	if (uv_is_closing((uv_handle_t *)&service->idle))
+		return;
 	/* Cannot fail but for a NULL callback; does nothing when active. */
 	if (!service->paused)
 		uv_idle_start(&service->idle, on_idle);
 }
 
-void service_replied(struct service *service, struct rms_request *req)
+void service_keep(struct service *service, struct rms_request *req)
+{
+	if (req->live)
+		return;
+	req->live = true;
+	list_push(&service->live, &req->node);
+}
+
+void service_due(struct service *service, struct rms_request *req)
 {
 	assert(req->live);
+	if (req->due)
+		return;
+	req->due = true;
 	list_remove(&req->node);
-	list_push(&service->replied, &req->node);
-	/* After service_close() the loop turns no more: service_finish() frees it. */
-	if (!uv_is_closing((uv_handle_t *)&service->idle))
-		start_idle(service);
+	list_push(&service->due, &req->node);
+	start_idle(service);
+}
+
+void service_owe(struct service *service, struct rms_request *req)
+{
+	if (!req->live || req->stream.owed || req->replied || !req->stream.on_room)
+		return;
+	req->stream.owed = true;
+	/* What is due comes to it by attend(). */
+	if (!req->due) {
+		list_remove(&req->node);
+		list_push(&service->owed, &req->node);
+	}
+	start_idle(service);
+}
+
+void service_gone(struct service *service, struct rms_request *req)
+{
+	req->gone = true;
+	outbuf_finish(&req->stream.bytes);
+	req->stream.sent = 0;
+	service_owe(service, req);
+}
+
+void service_abandon(struct service *service)
+{
+	struct list all;
+	struct list_node *node;
+
+	list_init(&all);
+	list_splice(&all, &service->live);
+	list_splice(&all, &service->owed);
+	list_splice(&all, &service->due);
+	while ((node = list_pop(&all))) {
+		struct rms_request *req = list_entry(node, struct rms_request, node);
+
+		req->gone = true;
+		req->due = false;
+		list_push(req->replied ? &service->live : &service->owed, &req->node);
+	}
+	call_owed(service);
 }
 
 void service_queue(struct service *service, struct slot *slot, uint64_t tag)
@@ -246,6 +327,8 @@ struct rms_request *service_request(struct service *service)
 
 void service_spare(struct service *service, struct rms_request *req)
 {
+	if (req->live)
+		list_remove(&req->node);
 	request_empty(req);
 	list_push(&service->spare, &req->node);
 }
@@ -273,7 +356,8 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 		.body_size = setup->conf->max_body_size,
 	};
 	reply_stamp_init(&service->stamp, setup->conf->worker_header, setup->worker);
-	list_init(&service->replied);
+	list_init(&service->due);
+	list_init(&service->owed);
 	list_init(&service->live);
 	list_init(&service->spare);
 	delays_open(service);
@@ -304,11 +388,13 @@ static void destroy_all(struct list *list)
 void service_finish(struct service *service)
 {
 	pollset_finish(&service->owner.pollset);
-	destroy_all(&service->replied);
+	destroy_all(&service->due);
+	destroy_all(&service->owed);
 	destroy_all(&service->live);
 	destroy_all(&service->spare);
 	message_finish(&service->scratch);
 	outbuf_finish(&service->batch);
+	outbuf_finish(&service->piece);
 	free(service->ready);
 	lock_finish(&service->kick_lock);
 	lock_finish(&service->owner.lock);

@@ -76,14 +76,16 @@ struct service {
 
 	/* The loop's thread. */
 	bool paused;      /* serves nobody any more */
-	uv_idle_t idle;   /* active while the ready queue or replied is not empty */
+	uv_idle_t idle;   /* active while the ready queue, due or owed is not empty */
 	uint64_t turn_ns; /* when this turn began */
 	uint64_t now_ns;  /* the newest look at the clock */
 	struct reply_stamp stamp;
 	struct message scratch; /* the parse of a request that is here whole */
 	struct outbuf batch;    /* the replies of one connection's turn */
-	struct list replied;    /* deferred requests whose reply is there */
-	struct list live;       /* deferred requests without one */
+	struct outbuf piece;    /* of a body, while the app has it */
+	struct list due;        /* deferred requests that have a reply, or a part of one, for their connection */
+	struct list owed;       /* those whose on_room is to be called */
+	struct list live;       /* the others */
 	struct list spare;      /* empty requests, for the next one */
 	struct delays delays;   /* of requests that a fault holds back */
 	uint64_t *ready;        /* tags of connections with whole requests left over */
@@ -123,12 +125,20 @@ void service_ping(struct service *service);
  */
 void service_stall(struct service *service, uint64_t ms);
 
-/* For reply.c: a deferred request has its reply. */
-void service_replied(struct service *service, struct rms_request *req);
+/* Its thread is to end: tells the app, of each streamed reply, that nobody takes it any more. On the loop's thread. */
+void service_abandon(struct service *service);
+
+/* For reply.c and stream.c: a deferred request has its reply, or a part of one. */
+void service_due(struct service *service, struct rms_request *req);
+/* Lets on_room be called, if the app has set one. */
+void service_owe(struct service *service, struct rms_request *req);
+/* Nobody takes the reply of a deferred request any more. */
+void service_gone(struct service *service, struct rms_request *req);
 /* For conn.c: let this connection go on in a later turn. */
 void service_queue(struct service *service, struct slot *slot, uint64_t tag) REQUIRES(service->owner.lock);
-/* For conn.c: an empty request; NULL when out of memory. And back. */
+/* For handling.c: an empty request; NULL when out of memory. Kept while the app has it; and back. */
 struct rms_request *service_request(struct service *service);
+void service_keep(struct service *service, struct rms_request *req);
 void service_spare(struct service *service, struct rms_request *req);
 
 #endif

@@ -211,6 +211,7 @@ static void on_ended(struct worker *worker, struct incarnation *incarnation)
 	for (int fd = 0; fd < slots_end(slots); fd++)
 		assert(slot_owner(slots_at(slots, fd)) != incarnation_service(incarnation)->owner.id);
 	incarnation_join(incarnation);
+	mover_ended(fleet->mover, incarnation);
 	metrics_detach(fleet->set.metrics, worker->index, incarnation_shard(incarnation));
 	incarnation_free(incarnation);
 	fleet->running--;
@@ -259,8 +260,7 @@ int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet 
 	fleet->loop = loop;
 	fleet->n_workers = n;
 	list_init(&fleet->taking);
-	err = mover_create(
-		fleet, &setup->hooks, level_receiver, &fleet->level, setup->slots, setup->limit, loop, &fleet->mover);
+	err = mover_create(fleet, setup, level_receiver, &fleet->level, loop, &fleet->mover);
 	if (err < 0)
 		goto free_fleet;
 	err = mailbox_init(&fleet->orders, loop, orders_take, fleet);

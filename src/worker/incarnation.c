@@ -80,6 +80,7 @@ static void on_thread(void *arg)
 		while (!has_to_leave(inc))
 			uv_run(&inc->loop, UV_RUN_ONCE);
 	}
+	service_abandon(&inc->service);
 	if (running && app->stop)
 		app->stop(inc->state);
 	service_close(&inc->service);

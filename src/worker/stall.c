@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "http/conn.h"
 #include "worker/state.h"
 
 enum {
@@ -25,10 +26,7 @@ static const char *running_line(struct fleet *fleet, struct incarnation *incarna
 		const struct slot *slot = slots_at(slots, fd);
 
 		if (slot_owner(slot) == service->owner.id && slot->request && !slot->deferred) {
-			const char *line = slot->in + slot->in_off;
-			const char *end = memchr(line, '\r', slot->in_len - slot->in_off);
-
-			log_quote(buf, size, line, end ? (size_t)(end - line) : slot->in_len - slot->in_off);
+			conn_line(slot, buf, size);
 			break;
 		}
 	}
