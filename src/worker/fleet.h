@@ -63,7 +63,7 @@ struct fleet_order {
 	bool force;
 	bool wait;           /* drain: done when the worker is down; else as soon as it drains */
 	uint64_t timeout_ms; /* drain, restart: then what is left is taken as in a kill; 0: FLEET_DRAIN_MS */
-	uint64_t for_ms;     /* stall: how long */
+	uint64_t for_ms;     /* stall: how long; 0: one that goes on ends */
 	bool if_generation;  /* only if that is the number of changes so far: */
 	uint64_t generation_wanted;
 	void (*done)(struct fleet_order *order); /* on the control thread */
