@@ -8,6 +8,7 @@
 #ifndef RMS_REQUEST_H
 #define RMS_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct rms_request;
@@ -24,7 +25,8 @@ const char *rms_request_param(const struct rms_request *req, const char *name);
 /* A field's value without the white space around it (RFC 9110 section 5.5); the first of that name, in any case. NULL:
  * none. */
 const char *rms_request_header(const struct rms_request *req, const char *name);
-/* The body, whole, and its length in bytes; "" and 0 if there is none. It may hold NULs. */
+/* The body, whole, and its length in bytes; "" and 0 if there is none, or rms_route.body has had it. It may hold NULs.
+ */
 const char *rms_request_body(const struct rms_request *req, size_t *len);
 /* data of the route. */
 const void *rms_request_data(const struct rms_request *req);
@@ -36,5 +38,11 @@ struct uv_loop_s *rms_request_loop(const struct rms_request *req);
 void *rms_request_state(const struct rms_request *req);
 /* size bytes, aligned for any type, freed with the request; NULL when out of memory. */
 void *rms_request_alloc(struct rms_request *req, size_t size);
+/* A pointer of the app's own, NULL at first: what one call about a request leaves for the next. Never NULL itself. */
+void **rms_request_context(struct rms_request *req);
+/* 1; 2 and more: so many runs, less one, were lost with their workers before they had an answer. */
+unsigned rms_request_attempt(const struct rms_request *req);
+/* Whether its client or its worker has gone: finish and reply all the same; the reply will be dropped. */
+bool rms_request_gone(const struct rms_request *req);
 
 #endif

@@ -32,12 +32,18 @@ static inline bool list_empty(const struct list *list)
 	return list->head.next == &list->head;
 }
 
+/* In front of at, which is in a list, or its head. */
+static inline void list_insert(struct list_node *at, struct list_node *node)
+{
+	node->prev = at->prev;
+	node->next = at;
+	at->prev->next = node;
+	at->prev = node;
+}
+
 static inline void list_push(struct list *list, struct list_node *node)
 {
-	node->prev = list->head.prev;
-	node->next = &list->head;
-	list->head.prev->next = node;
-	list->head.prev = node;
+	list_insert(&list->head, node);
 }
 
 static inline void list_remove(struct list_node *node)

@@ -6,16 +6,15 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "http/conn.h"
+#include "http/loss.h"
+#include "http/request.h"
 #include "http/status.h"
 
-void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted)
+/* The reply is in the batch. */
+static void account(struct service *service, struct slot *slot, const struct reply *reply, bool counted)
 {
-	struct metrics_shard *shard = service->set.shard;
-
-	reply_write(&service->batch, reply, &service->stamp);
 	if (counted) {
-		metrics_add(shard, METRIC_responses + METRICS_CODE(reply->status), 1);
+		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(reply->status), 1);
 		if (slot->owed++)
 			slot->owed_rest_ns = slot->started_ns;
 		else
@@ -25,6 +24,23 @@ void answer_put(struct service *service, struct slot *slot, const struct reply *
 		slot->close_after = true;
 		slot->closed_reason = CLOSED_KEEPALIVE_END;
 	}
+}
+
+void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted)
+{
+	reply_write(&service->batch, reply, &service->stamp);
+	account(service, slot, reply, counted);
+}
+
+void answer_end(struct service *service, struct slot *slot, const struct rms_request *req, bool counted)
+{
+	const struct outbuf *bytes = &req->stream.bytes;
+
+	if (bytes->failed)
+		service->batch.failed = true;
+	else
+		outbuf_append(&service->batch, bytes->data + req->stream.sent, bytes->len - req->stream.sent);
+	account(service, slot, &req->reply, counted);
 }
 
 void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more)
@@ -56,19 +72,31 @@ void answer_bad(struct service *service, struct slot *slot, const struct message
 	slot->linger = true;
 }
 
+void answer_lost(struct service *service, struct slot *slot, struct reply *reply)
+{
+	static const struct {
+		enum metrics_error error;
+		const char *text;
+	} refusals[] = {
+		[REFUSE_UNKNOWN] = { ERROR_OUTCOME_UNKNOWN, "the worker was lost, the outcome is unknown" },
+		[REFUSE_POISON] = { ERROR_POISON, "two workers in a row were lost with this request" },
+		[REFUSE_BUDGET] = { ERROR_BUDGET,
+			"the worker was lost with more requests than are run again, the outcome is unknown" },
+	};
+
+	/* No Retry-After (RFC 9110 section 10.2.3): something ran. */
+	reply->status = 503;
+	metrics_add(service->set.shard, METRIC_errors + refusals[slot->refuse].error, 1);
+	answer_status(service, slot, reply, refusals[slot->refuse].text);
+	slot->refuse = REFUSE_NONE;
+}
+
 bool answer_unhandled(struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply)
 {
 	char allow[128];
 
 	if (slot->refuse) {
-		reply->status = 503;
-		if (slot->refuse == REFUSE_TRY_AGAIN) {
-			reply->fields = "Retry-After: 1\r\n";
-			reply->fields_len = strlen(reply->fields);
-		}
-		slot->refuse = REFUSE_NONE;
-		metrics_add(service->set.shard, METRIC_errors + ERROR_OUTCOME_UNKNOWN, 1);
-		answer_status(service, slot, reply, "the worker was lost, the outcome is unknown");
+		answer_lost(service, slot, reply);
 		return true;
 	}
 	if (match->route)

@@ -14,6 +14,8 @@
 
 /* Appends the reply; counted: in the request counters. One that does not keep the connection marks it for closing. */
 void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted);
+/* Appends what a streamed reply, which has ended, still has to send. The rest as answer_put(). */
+void answer_end(struct service *service, struct slot *slot, const struct rms_request *req, bool counted);
 /*
  * The reason phrase as the body, then ": " and more unless that is NULL, a short constant; on the control socket as the
  * JSON that its verbs answer with. The rest of reply is the caller's.
@@ -21,7 +23,9 @@ void answer_put(struct service *service, struct slot *slot, const struct reply *
 void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more);
 /* Refuses what cannot be understood, after the replies to what came before it; nothing behind it is looked at. */
 void answer_bad(struct service *service, struct slot *slot, const struct message *message);
-/* If no handler is to be called for a whole request, answers it: its outcome is unknown, or there is no route. */
+/* Tells why slot.refuse: the request, which was lost with its worker, is not run. The rest of reply is the caller's. */
+void answer_lost(struct service *service, struct slot *slot, struct reply *reply);
+/* If no handler is to be called for a request, answers it: it was lost, or there is no route. */
 bool answer_unhandled(
 	struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply);
 

@@ -2,24 +2,20 @@
 #include "http/conn.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "http/answer.h"
+#include "http/handling.h"
 #include "http/request.h"
 #include "http/transfer.h"
 
-enum { FLUSH_AT = 256 * 1024 }; /* bytes of replies that are sent before more are made */
-
-static void enter(struct slot *slot, enum conn_state state, uint64_t deadline_ms)
-{
-	assert(slot->state != CONN_CLOSING || state == CONN_CLOSING);
-	assert((state == CONN_HANDLING) == (slot->request != NULL));
-	slot->state = (uint8_t)state;
-	atomic_store_explicit(&slot->deadline_ms, deadline_ms, memory_order_relaxed);
-}
+enum {
+	FLUSH_AT = 256 * 1024, /* bytes of replies that are sent before more are made */
+	ROOM = 16 * 1024,      /* so few bytes of a streamed reply left, and the app may go on */
+};
 
 static uint64_t after(const struct service *service, uint64_t ms)
 {
@@ -34,38 +30,31 @@ static void want(struct service *service, struct slot *slot, int fd, uint32_t ev
 	pollset_mod(&service->owner.pollset, fd, events, slot_tag(slot, fd));
 }
 
-static void drop_message(struct slot *slot)
-{
-	if (!slot->message)
-		return;
-	message_finish(slot->message);
-	free(slot->message);
-	slot->message = NULL;
-}
-
 /* The last access to the slot. */
-static void close_now(struct service *service, struct slot *slot, int fd, unsigned reason)
+static void end(struct service *service, struct slot *slot, int fd, unsigned reason, bool reset)
+	REQUIRES(service->owner.lock)
 {
 	struct metrics_shard *shard = service->set.shard;
 
-	assert(!slot->request);
+	/* Nobody is to take a part of a reply for the whole. */
+	reset |= slot->streamed;
+	handling_abandon(service, slot);
 	outbuf_reset(&service->batch, FLUSH_AT);
 	metrics_add(shard, METRIC_connections_closed + reason, 1);
 	metrics_sub(shard, METRIC_connections, 1);
-	slots_close(service->set.slots, fd);
+	if (reset)
+		slots_reset(service->set.slots, fd);
+	else
+		slots_close(service->set.slots, fd);
 }
 
-/* What was sent and not taken goes too: without that the kernel would hold it for minutes. */
-static void reset_now(struct service *service, struct slot *slot, int fd, unsigned reason)
+static void close_now(struct service *service, struct slot *slot, int fd, unsigned reason) REQUIRES(service->owner.lock)
 {
-	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	close_now(service, slot, fd, reason);
+	end(service, slot, fd, reason, reason == CLOSED_ERROR);
 }
 
 /* Everything is sent and nothing more will be read for an answer. */
-static void say_goodbye(struct service *service, struct slot *slot, int fd)
+static void say_goodbye(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
 {
 	bool unread = slot->linger || slot->in_off < slot->in_len;
 
@@ -77,8 +66,8 @@ static void say_goodbye(struct service *service, struct slot *slot, int fd)
 	shutdown(fd, SHUT_WR);
 	slot->in_off = slot->in_len;
 	transfer_own_input(slot);
-	drop_message(slot);
-	enter(slot, CONN_CLOSING, after(service, CONN_LINGER_MS));
+	handling_drop_message(slot);
+	slot_enter(slot, CONN_CLOSING, after(service, CONN_LINGER_MS));
 	want(service, slot, fd, EPOLLIN);
 }
 
@@ -99,21 +88,40 @@ static bool release(struct service *service, struct slot *slot, int fd) REQUIRES
 	return true;
 }
 
-/* The slot's request is over, or nobody is left to answer: a reply that comes finds another tag and is dropped. */
-static void forget_request(struct service *service, struct slot *slot)
+/*
+ * Sends what the slot's request, deferred, has streamed; its own replies are out. event: the client takes bytes, or has
+ * sent some. Each piece that it takes is a new start for its time-out.
+ */
+static void flow(struct service *service, struct slot *slot, int fd, bool event) REQUIRES(service->owner.lock)
 {
-	slot->request = NULL;
-	slot->deferred = false;
-	if (slot->counted)
-		metrics_sub(service->set.shard, METRIC_in_flight, 1);
+	struct rms_request *req = slot->request;
+	size_t before = rms_reply_unsent(req), left;
+	enum transfer sent = TRANSFER_DONE;
+
+	if (req->stream.begun && !req->gone)
+		sent = transfer_stream(service, slot, fd, &req->stream);
+	left = rms_reply_unsent(req);
+	if (left < before && left <= ROOM)
+		service_owe(service, req);
+	if (sent == TRANSFER_BROKEN) {
+		close_now(service, slot, fd, CLOSED_ERROR);
+	} else if (sent == TRANSFER_BLOCKED) {
+		if (left < before || !slot_deadline(slot)) {
+			slot->unsent = transfer_unsent(fd);
+			slot_enter(slot, CONN_HANDLING, after(service, service->set.conf->write_timeout));
+		}
+		want(service, slot, fd, EPOLLOUT);
+	} else {
+		slot_enter(slot, CONN_HANDLING, 0);
+		/* Bytes behind a deferred request wait in the kernel: that is the back pressure. */
+		if (event || (slot->interest & EPOLLOUT))
+			want(service, slot, fd, 0);
+	}
 }
 
-/* As close_now(), also while a handler has deferred a request of it. */
-static void break_off(struct service *service, struct slot *slot, int fd, unsigned reason)
+static unsigned reason_to_end(const struct service *service)
 {
-	if (slot->request)
-		forget_request(service, slot);
-	close_now(service, slot, fd, reason);
+	return atomic_load_explicit(&service->closing, memory_order_relaxed) ? CLOSED_SHUTDOWN : CLOSED_WORKER;
 }
 
 /* Ends the slot's turn: sends what there is, makes it whole in itself, and says what it waits for. */
@@ -124,16 +132,16 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 	bool begun;
 
 	if (sent == TRANSFER_BROKEN || !transfer_own_input(slot)) {
-		break_off(service, slot, fd, CLOSED_ERROR);
+		close_now(service, slot, fd, CLOSED_ERROR);
 		return;
 	}
 	begun = slot->in_off < slot->in_len;
 	if (sent == TRANSFER_BLOCKED) {
 		slot->unsent = transfer_unsent(fd);
-		enter(slot, slot->request ? CONN_HANDLING : CONN_WRITING, after(service, conf->write_timeout));
+		slot_enter(slot, is_handled(slot) ? CONN_HANDLING : CONN_WRITING, after(service, conf->write_timeout));
 		want(service, slot, fd, EPOLLOUT);
-	} else if (slot->request) {
-		enter(slot, CONN_HANDLING, 0);
+	} else if (is_handled(slot)) {
+		flow(service, slot, fd, false);
 	} else if (slot->close_after) {
 		say_goodbye(service, slot, fd);
 	} else if (slot->eof && !slot->queued) {
@@ -141,133 +149,19 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 	} else if (begun) {
 		/* A head has one deadline from its first byte; a body, one from each piece. */
 		if (slot->message && slot->message->head_done)
-			enter(slot, CONN_READING, after(service, conf->body_timeout));
+			slot_enter(slot, CONN_READING, after(service, conf->body_timeout));
 		else if (slot->state != CONN_READING || slot->queued)
-			enter(slot, CONN_READING, after(service, conf->header_timeout));
-		if (!release(service, slot, fd))
+			slot_enter(slot, CONN_READING, after(service, conf->header_timeout));
+		if (slot->feeding || !release(service, slot, fd))
 			want(service, slot, fd, EPOLLIN);
-	} else if (atomic_load_explicit(&service->closing, memory_order_relaxed)) {
-		close_now(service, slot, fd, CLOSED_SHUTDOWN);
+	} else if (service_is_ending(service, slot)) {
+		close_now(service, slot, fd, reason_to_end(service));
 	} else {
-		enter(slot, CONN_IDLE, after(service, slot->seen ? conf->keepalive_timeout : conf->header_timeout));
+		slot_enter(
+			slot, CONN_IDLE, after(service, slot->seen ? conf->keepalive_timeout : conf->header_timeout));
 		if (!release(service, slot, fd))
 			want(service, slot, fd, EPOLLIN);
 	}
-}
-
-static void commit(struct service *service, struct slot *slot, struct rms_request *req)
-{
-	if (atomic_load_explicit(&service->closing, memory_order_relaxed))
-		req->reply.keep_alive = false;
-	answer_put(service, slot, &req->reply, !req->match.route->uncounted);
-}
-
-/* The request at in_off has its answer. */
-static void consume(struct slot *slot, uint32_t len)
-{
-	slot->in_off += len;
-	slot->running_len = 0;
-	slot->started_ns = slot->received_ns;
-	enter(slot, CONN_IDLE, 0);
-}
-
-static bool is_idempotent(unsigned method)
-{
-	return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_OPTIONS || method == HTTP_TRACE;
-}
-
-/*
- * Calls the handler, without the lock. Before that the slot is made to show all that a taker needs: the request's bytes
- * are still in its input, the batch's replies are its output. False: somebody has taken it; touch nothing.
- */
-static bool call(struct service *service, struct slot *slot, int fd, struct rms_request *req, bool rerun)
-	REQUIRES(service->owner.lock)
-{
-	assert(!slot->out_cap);
-	slot->out = service->batch.data;
-	slot->out_len = (uint32_t)service->batch.len;
-	slot->rerun = rerun;
-	slot->deferred = false;
-	slot->request = req;
-	enter(slot, CONN_HANDLING, 0);
-	req->tag = slot_tag(slot, fd);
-	req->in_handler = true;
-	/* A scrape of a worker's own port must not see itself; a verb on the control socket is waited for. */
-	slot->counted = !req->match.route->uncounted || slot->role == ROLE_CONTROL;
-	if (slot->counted)
-		metrics_add(service->set.shard, METRIC_in_flight, 1);
-	if (slot->again)
-		metrics_add(service->set.shard, METRIC_replayed, 1);
-	slot->again = false;
-	lock_release(&service->owner.lock);
-	req->handle(req, service->state);
-	req->in_handler = false;
-	lock_acquire(&service->owner.lock);
-	if (!req->replied) {
-		req->live = true;
-		list_push(&service->live, &req->node);
-	}
-	if (service->owner.revoked) {
-		if (req->replied)
-			service_spare(service, req);
-		outbuf_reset(&service->batch, 0);
-		return false;
-	}
-	assert(owner_find(&service->owner, req->tag) == slot);
-	slot->out = NULL;
-	slot->out_len = 0;
-	if (!req->replied) {
-		slot->deferred = true;
-		return true;
-	}
-	forget_request(service, slot);
-	commit(service, slot, req);
-	service_spare(service, req);
-	return true;
-}
-
-/* A whole request. False: as call(). */
-static bool handle(struct service *service, struct slot *slot, int fd, struct message *message)
-	REQUIRES(service->owner.lock)
-{
-	const struct router *router = service->set.routers[slot->role];
-	struct rms_request *req = service_request(service);
-	uint32_t len = message->length;
-	unsigned method = message->method;
-	bool closing = atomic_load_explicit(&service->closing, memory_order_relaxed);
-	struct reply reply = {
-		.head_only = method == HTTP_HEAD,
-		.keep_alive = message->keep_alive && !closing,
-		.old_client = message->minor == 0,
-	};
-
-	if (!req || !request_fill(req, message, slot->in + slot->in_off)) {
-		request_destroy(req);
-		message_finish(&service->scratch);
-		reply.status = 500;
-		reply.keep_alive = false;
-		metrics_add(service->set.shard, METRIC_errors + ERROR_INTERNAL, 1);
-		answer_status(service, slot, &reply, "out of memory");
-		consume(slot, len);
-		return true;
-	}
-	req->service = service;
-	req->reply = reply;
-	router_find(router, (int)method, req->path, strlen(req->path), &req->match);
-	if (answer_unhandled(service, slot, &req->match, &reply)) {
-		service_spare(service, req);
-		drop_message(slot);
-		consume(slot, len);
-		return true;
-	}
-	req->handle = req->match.route->handle;
-	drop_message(slot);
-	slot->running_len = len;
-	if (!call(service, slot, fd, req, is_idempotent(method)))
-		return false;
-	if (!slot->request)
-		consume(slot, len);
-	return true;
 }
 
 /* The rest of the request is still to come: its parse goes with the slot. */
@@ -291,12 +185,25 @@ static bool keep_message(struct service *service, struct slot *slot)
 	return true;
 }
 
+/* The head of a request is here, and not all of its body. False: somebody has taken the slot. */
+static bool take_part(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
+{
+	struct reply reply = { .head_only = slot->message->method == HTTP_HEAD };
+
+	if (!slot->refuse)
+		return handling_feed(service, slot, fd);
+	/* Its worker was lost with the first part: what is still to come is of no use. */
+	answer_lost(service, slot, &reply);
+	slot->linger = true;
+	return true;
+}
+
 /* Runs the requests that are here whole, then settles the slot; unless it is taken from under a handler. */
 static void run(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
 {
 	unsigned budget = CONN_REQUESTS;
 
-	while (slot->in_off < slot->in_len && !slot->request && !slot->close_after) {
+	while (slot->in_off < slot->in_len && !is_handled(slot) && !slot->close_after) {
 		struct message *message = slot->message;
 		enum message_status status;
 
@@ -318,15 +225,18 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 		}
 		status = message_feed(message, &service->limits, slot->in + slot->in_off, slot->in_len - slot->in_off);
 		if (status == MESSAGE_COMPLETE) {
-			if (!handle(service, slot, fd, message))
+			if (!handling_run(service, slot, fd, message))
 				return;
 			continue;
 		}
 		if (status == MESSAGE_BAD) {
+			handling_abandon(service, slot);
 			answer_bad(service, slot, message);
 			message_finish(&service->scratch);
 		} else if (!keep_message(service, slot)) {
 			slot->close_after = true;
+		} else if (message->head_done && !take_part(service, slot, fd)) {
+			return;
 		}
 		break;
 	}
@@ -356,7 +266,7 @@ void conn_event(struct service *service, struct slot *slot, int fd, uint32_t eve
 		return;
 	}
 	if (slot->request && (events & over)) {
-		break_off(service, slot, fd, CLOSED_CLIENT);
+		close_now(service, slot, fd, CLOSED_CLIENT);
 		return;
 	}
 	if (slot->out_len) {
@@ -367,16 +277,13 @@ void conn_event(struct service *service, struct slot *slot, int fd, uint32_t eve
 		case TRANSFER_BLOCKED:
 			/* Each piece that the client takes is a new start. */
 			slot->unsent = transfer_unsent(fd);
-			enter(slot, slot->state, after(service, service->set.conf->write_timeout));
+			slot_enter(slot, slot->state, after(service, service->set.conf->write_timeout));
 			return;
-		default: break_off(service, slot, fd, CLOSED_ERROR); return;
+		default: close_now(service, slot, fd, CLOSED_ERROR); return;
 		}
 	}
-	if (slot->request) {
-		/* Bytes behind a deferred request wait in the kernel: that is the back pressure. */
-		want(service, slot, fd, 0);
-		if (slot_deadline(slot))
-			enter(slot, CONN_HANDLING, 0);
+	if (is_handled(slot)) {
+		flow(service, slot, fd, true);
 		return;
 	}
 	if (!slot->queued && !slot->eof && !slot->close_after && (events & (EPOLLIN | over))) {
@@ -392,35 +299,37 @@ void conn_event(struct service *service, struct slot *slot, int fd, uint32_t eve
 
 void conn_ready(struct service *service, struct slot *slot, int fd)
 {
-	if (slot->state != CONN_CLOSING && !slot->request && !slot->out_len)
+	if (slot->state != CONN_CLOSING && !is_handled(slot) && !slot->out_len)
 		run(service, slot, fd);
 }
 
 void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_request *req)
 {
-	assert(slot->request == req);
-	forget_request(service, slot);
-	commit(service, slot, req);
-	consume(slot, slot->running_len);
+	handling_answer(service, slot, req);
 	if (slot->out_len)
 		settle(service, slot, fd);
 	else
 		run(service, slot, fd);
 }
 
+void conn_stream(struct service *service, struct slot *slot, int fd)
+{
+	/* Replies before it, or the client, or the rest of the request come first: their event brings the rest. */
+	if (is_handled(slot) && !slot->out_len && !(slot->interest & EPOLLOUT))
+		flow(service, slot, fd, false);
+}
+
 /* The kernel wants more only when much of its buffer is free; a slow client may have taken some all the same. */
-static void expire_writing(struct service *service, struct slot *slot, int fd)
+static void expire_writing(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
 {
 	uint32_t unsent = transfer_unsent(fd);
 
 	if (unsent >= slot->unsent) {
-		if (slot->request)
-			forget_request(service, slot);
-		reset_now(service, slot, fd, CLOSED_TIMEOUT);
+		end(service, slot, fd, CLOSED_TIMEOUT, true);
 		return;
 	}
 	slot->unsent = unsent;
-	enter(slot, slot->state, after(service, service->set.conf->write_timeout));
+	slot_enter(slot, slot->state, after(service, service->set.conf->write_timeout));
 }
 
 /* Whether slot, which is waiting for input, has some that its owner was too busy to see: then it has its turn now. */
@@ -456,6 +365,7 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 	switch ((enum conn_state)slot->state) {
 	case CONN_READING:
 		metrics_add(service->set.shard, METRIC_errors + ERROR_TIMEOUT, 1);
+		handling_abandon(service, slot);
 		answer_status(service, slot, &reply, "the request did not come in time");
 		slot->closed_reason = CLOSED_TIMEOUT;
 		slot->linger = true;
@@ -475,27 +385,34 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd)
 
 	if (slot->state == CONN_IDLE) {
 		if (!run_unseen(service, slot, fd))
-			close_now(service, slot, fd, CLOSED_SHUTDOWN);
+			close_now(service, slot, fd, reason_to_end(service));
 	} else if (slot->state == CONN_READING && slot_deadline(slot) > soon) {
-		enter(slot, CONN_READING, soon);
+		slot_enter(slot, CONN_READING, soon);
 	}
 }
 
-int conn_detach(struct service *service, struct slot *slot, bool *now)
+const char *conn_line(const struct slot *slot, char *buf, size_t size)
 {
+	const char *bytes = slot->in + slot->in_off;
+	size_t len = slot->in_len - slot->in_off;
+	const char *end = len ? memmem(bytes, len, "\r\n", 2) : NULL;
+
+	return log_quote(buf, size, len ? bytes : "", end ? (size_t)(end - bytes) : len);
+}
+
+enum loss_fate conn_detach(struct service *service, struct slot *slot, enum loss_kind kind, bool *now)
+{
+	enum loss_fate fate = FATE_MOVES;
+
 	if (!transfer_own_input(slot) || !transfer_own_output(slot))
-		return UV_ENOMEM;
+		return FATE_CLOSES;
 	if (slot->request) {
-		if (slot->deferred)
-			slot->refuse = REFUSE_TRY_AGAIN;
-		else if (!slot->rerun)
-			slot->refuse = REFUSE_UNKNOWN;
-		else
-			slot->again = true;
+		fate = loss_decide(slot, kind);
 		slot->request = NULL;
+		slot->deferred = slot->feeding = slot->streamed = false;
 		slot->running_len = 0;
-		enter(slot, CONN_READING, uv_hrtime() / 1000000 + service->set.conf->header_timeout);
+		slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + service->set.conf->header_timeout);
 	}
 	*now = slot->state != CONN_CLOSING && (slot->in_len || slot->out_len || slot->eof);
-	return 0;
+	return fate;
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "http/loss.h"
 #include "http/service.h"
 
 struct rms_request;
@@ -19,13 +20,6 @@ struct rms_request;
 enum {
 	CONN_REQUESTS = 32,    /* of one connection in one turn */
 	CONN_LINGER_MS = 2000, /* how long a connection that is to close is still listened to */
-};
-
-/* What becomes of a request whose worker was lost while its handler ran: slot.refuse. */
-enum conn_refusal {
-	REFUSE_NONE,      /* run it again */
-	REFUSE_UNKNOWN,   /* it may have taken effect, and a second time would be one too many */
-	REFUSE_TRY_AGAIN, /* its handler had deferred the reply */
 };
 
 /* Its first deadline, before slots_give(). */
@@ -36,6 +30,8 @@ void conn_ready(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 /* Its deferred request, req, has a reply. req stays the caller's. */
 void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_request *req)
 	REQUIRES(service->owner.lock);
+/* Its deferred request has streamed something, or waits as it did. */
+void conn_stream(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
 /* Acts if its deadline has passed. */
 void conn_expire(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
 /* Shutdown: closes it if it is idle; what is half-way through a request has CONN_LINGER_MS to send the rest. */
@@ -44,8 +40,11 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd) REQUIRES(s
 /*
  * Makes the slot whole without its owner: copies what it has borrowed, and forgets the running request, which the next
  * owner runs again or refuses, and which the caller takes from METRIC_in_flight if it was counted. *now: the next owner
- * has something to do at once. 0; UV_ENOMEM: it can only be closed.
+ * has something to do at once. What is to be done with the slot: loss.h.
  */
-int conn_detach(struct service *service, struct slot *slot, bool *now) REQUIRES(service->owner.lock);
+enum loss_fate conn_detach(struct service *service, struct slot *slot, enum loss_kind kind, bool *now)
+	REQUIRES(service->owner.lock);
+/* The line of the oldest unanswered request, quoted for the log, into buf; under the owner's lock. Returns buf. */
+const char *conn_line(const struct slot *slot, char *buf, size_t size);
 
 #endif

@@ -66,21 +66,28 @@ static char *put_uint(char *at, size_t value)
 
 #define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
 
-void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp)
+/* RFC 9110 sections 8.6, 15.3.6 and 15.4.5: a 204 has no length, a 205 a length of 0, a 304 no body. */
+static bool is_bodiless(const struct reply *reply)
 {
-	/* RFC 9110 sections 8.6, 15.3.6 and 15.4.5: a 204 has no length, a 205 a length of 0, a 304 no body. */
-	bool bodiless = reply->status == 204 || reply->status == 304;
-	bool sends_body = !bodiless && reply->status != 205 && !reply->head_only;
+	return reply->status == 204 || reply->status == 304;
+}
+
+bool reply_has_body(const struct reply *reply)
+{
+	return !is_bodiless(reply) && reply->status != 205 && !reply->head_only;
+}
+
+/* Status line and fields, then room bytes that are free. */
+static char *put_head(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp, size_t room)
+{
 	size_t type_len = reply->type ? strlen(reply->type) : 0;
 	size_t line_len;
 	const char *line = status_line(reply->status, &line_len);
-	char *start, *at;
+	char *at = outbuf_reserve(out, line_len + stamp->len + type_len + reply->fields_len + room + 128);
 
-	start = outbuf_reserve(
-		out, line_len + stamp->len + type_len + reply->fields_len + (sends_body ? reply->body_len : 0) + 128);
-	if (!start)
-		return;
-	at = put(start, line, line_len);
+	if (!at)
+		return NULL;
+	at = put(at, line, line_len);
 	at = put(at, stamp->fields, stamp->len);
 	if (reply->type) {
 		at = PUT(at, "Content-Type: ");
@@ -89,19 +96,40 @@ void reply_write(struct outbuf *out, const struct reply *reply, const struct rep
 	}
 	if (reply->fields_len)
 		at = put(at, reply->fields, reply->fields_len);
-	if (!bodiless) {
-		at = PUT(at, "Content-Length: ");
-		at = put_uint(at, reply->status == 205 ? 0 : reply->body_len);
-		at = PUT(at, "\r\n");
+	if (!is_bodiless(reply)) {
+		if (reply->framing == FRAMING_LENGTH || reply->status == 205) {
+			at = PUT(at, "Content-Length: ");
+			at = put_uint(at, reply->status == 205 ? 0 : reply->body_len);
+			at = PUT(at, "\r\n");
+		} else if (reply->framing == FRAMING_CHUNKED) {
+			at = PUT(at, "Transfer-Encoding: chunked\r\n");
+		}
 	}
 	if (!reply->keep_alive)
 		at = PUT(at, "Connection: close\r\n");
 	else if (reply->old_client)
 		at = PUT(at, "Connection: keep-alive\r\n");
-	at = PUT(at, "\r\n");
-	if (sends_body && reply->body_len)
-		at = put(at, reply->body, reply->body_len);
-	out->len += (size_t)(at - start);
+	return PUT(at, "\r\n");
+}
+
+void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp)
+{
+	size_t body_len = reply_has_body(reply) ? reply->body_len : 0;
+	char *at = put_head(out, reply, stamp, body_len);
+
+	if (!at)
+		return;
+	if (body_len)
+		at = put(at, reply->body, body_len);
+	out->len = (size_t)(at - out->data);
+}
+
+void reply_write_head(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp)
+{
+	char *at = put_head(out, reply, stamp, 0);
+
+	if (at)
+		out->len = (size_t)(at - out->data);
 }
 
 static bool is_token(const char *name)
@@ -140,11 +168,11 @@ static bool is_ours(const char *name)
 }
 
 /* An app's mistake that must not take the process down: the first reply stands. */
-static bool is_late(const struct rms_request *req)
+bool reply_is_late(const struct rms_request *req)
 {
 	char path[80];
 
-	if (!req->replied)
+	if (!req->replied && !req->stream.begun)
 		return false;
 	log_error("a handler replied twice, the second is dropped", "method=%s path=%s", req->method,
 		log_quote(path, sizeof(path), req->path, strlen(req->path)));
@@ -157,7 +185,7 @@ void rms_reply_header(struct rms_request *req, const char *name, const char *val
 	size_t old = req->reply.fields_len, len = old + name_len + value_len + 4;
 	char *fields, *at;
 
-	if (is_late(req))
+	if (reply_is_late(req))
 		return;
 	if (!is_token(name) || !is_value(value) || is_ours(name)) {
 		char quoted[80];
@@ -178,23 +206,34 @@ void rms_reply_header(struct rms_request *req, const char *name, const char *val
 	req->reply.fields_len = len;
 }
 
+int reply_check_status(int status)
+{
+	if (status >= 200 && status <= 599)
+		return status;
+	log_error("an app's reply cannot be sent", "status=%d", status);
+	return 500;
+}
+
+const char *reply_own_type(struct rms_request *req, const char *type)
+{
+	return type && is_value(type) ? arena_copy(&req->arena, type, strlen(type)) : NULL;
+}
+
 /* The copies are made; the reply is the connection's. */
 static void finish(struct rms_request *req, int status, const char *type, const char *body, size_t len)
 {
-	if (is_late(req))
+	if (reply_is_late(req))
 		return;
-	if (status < 200 || status > 599 || (len && !body)) {
-		log_error("an app's reply cannot be sent", "status=%d", status);
-		status = 500;
-		len = 0;
-	}
-	req->reply.status = status;
+	/* No copy: out of memory. */
+	if (len && !body)
+		status = 0;
+	req->reply.status = reply_check_status(status);
 	req->reply.type = type;
 	req->reply.body = body;
-	req->reply.body_len = len;
+	req->reply.body_len = req->reply.status == status ? len : 0;
 	req->replied = true;
 	if (!req->in_handler)
-		service_replied(req->service, req);
+		service_due(req->service, req);
 }
 
 void rms_reply_text(struct rms_request *req, int status, const char *text)
@@ -223,9 +262,5 @@ void rms_reply_textf(struct rms_request *req, int status, const char *format, ..
 
 void rms_reply_bytes(struct rms_request *req, int status, const char *type, const void *bytes, size_t len)
 {
-	const char *own_type = NULL;
-
-	if (type && is_value(type))
-		own_type = arena_copy(&req->arena, type, strlen(type));
-	finish(req, status, own_type, arena_copy(&req->arena, bytes, len), len);
+	finish(req, status, reply_own_type(req, type), arena_copy(&req->arena, bytes, len), len);
 }

@@ -13,9 +13,15 @@
 
 enum { REPLY_DATE_LEN = 37 }; /* "Date: Tue, 24 Nov 2026 02:17:33 GMT\r\n" */
 
+struct rms_request;
+
+/* How the client knows where the body ends (RFC 9112 section 6.3). */
+enum reply_framing { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
+
 /* What to send. Everything is borrowed until reply_write() has returned. */
 struct reply {
 	int status;
+	enum reply_framing framing;
 	bool head_only;     /* the request was a HEAD */
 	bool keep_alive;    /* the connection stays */
 	bool old_client;    /* HTTP/1.0: staying must be said */
@@ -39,5 +45,16 @@ void reply_stamp_init(struct reply_stamp *stamp, const char *worker_header, cons
 void reply_stamp_update(struct reply_stamp *stamp);
 /* Appends the whole reply (RFC 9112 section 4). */
 void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp);
+/* Appends status line and fields; framing is not by length. */
+void reply_write_head(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp);
+/* Whether a body may follow the head. */
+bool reply_has_body(const struct reply *reply);
+
+/* For stream.c. Whether req has its reply, or has begun it: an app's mistake, which is logged. */
+bool reply_is_late(const struct rms_request *req);
+/* status; 500, and a line in the log, if the app's is none. */
+int reply_check_status(int status);
+/* The request's own copy of a media type; NULL if it cannot be sent. */
+const char *reply_own_type(struct rms_request *req, const char *type);
 
 #endif

@@ -30,8 +30,13 @@ void request_empty(struct rms_request *req)
 {
 	arena_reset(&req->arena);
 	outbuf_finish(&req->chunked_body);
+	outbuf_finish(&req->stream.bytes);
 	req->reply = (struct reply){ 0 };
-	req->in_handler = req->replied = req->live = false;
+	req->stream = (struct stream){ 0 };
+	req->fed = 0;
+	req->context = NULL;
+	req->fault = NULL;
+	req->in_handler = req->replied = req->live = req->due = req->gone = false;
 }
 
 /* The span's bytes as a text, in the copy of the head: the byte behind them is a delimiter and may go. */
@@ -41,7 +46,7 @@ static char *text_at(char *head, struct message_span span)
 	return head + span.at;
 }
 
-bool request_fill(struct rms_request *req, struct message *message, const char *base)
+bool request_fill(struct rms_request *req, const struct message *message, const char *base)
 {
 	size_t head_len = message->head_len;
 	size_t fields_size = message->n_fields * sizeof(*req->fields);
@@ -55,6 +60,13 @@ bool request_fill(struct rms_request *req, struct message *message, const char *
 	req->method = llhttp_method_name(message->method);
 	req->query = message->query.len ? text_at(req->head, message->query) : "";
 	req->path = message->path.len ? text_at(req->head, message->path) : "/";
+	req->body = "";
+	req->body_len = 0;
+	return true;
+}
+
+bool request_fill_body(struct rms_request *req, struct message *message, const char *base)
+{
 	if (message->chunked) {
 		req->chunked_body = message->chunked_body;
 		message->chunked_body = (struct outbuf){ 0 };
@@ -63,8 +75,10 @@ bool request_fill(struct rms_request *req, struct message *message, const char *
 		req->body_len = req->chunked_body.len - 1;
 		return !req->chunked_body.failed;
 	}
+	if (!message->body.len)
+		return true;
 	req->body_len = message->body.len;
-	req->body = req->body_len ? arena_copy(&req->arena, base + message->body.at, req->body_len) : "";
+	req->body = arena_copy(&req->arena, base + message->body.at, req->body_len);
 	return req->body != NULL;
 }
 
@@ -137,4 +151,22 @@ void *rms_request_state(const struct rms_request *req)
 void *rms_request_alloc(struct rms_request *req, size_t size)
 {
 	return arena_alloc(&req->arena, size);
+}
+
+void **rms_request_context(struct rms_request *req)
+{
+	return &req->context;
+}
+
+unsigned rms_request_attempt(const struct rms_request *req)
+{
+	return req->attempt;
+}
+
+bool rms_request_gone(const struct rms_request *req)
+{
+	/* What has been said holds: no reply is sent after it, also if the connection has not been taken yet. */
+	if (atomic_load_explicit(&req->service->leave, memory_order_relaxed))
+		((struct rms_request *)req)->gone = true;
+	return req->gone;
 }

@@ -18,14 +18,26 @@
 #include "http/reply.h"
 #include "http/router.h"
 
+struct fault_hit;
 struct service;
 
+/* A streamed reply, from rms_reply_begin() to rms_reply_end(). */
+struct stream {
+	bool begun;
+	struct outbuf bytes; /* framed */
+	size_t sent;         /* of bytes, with the kernel */
+	rms_room_fn *on_room;
+	void *on_room_arg;
+	bool owed; /* a call of on_room */
+};
+
 struct rms_request {
-	struct list_node node; /* the service's: live, replied or spare */
+	struct list_node node; /* the service's: live, due, owed or spare */
 	struct service *service;
 	uint64_t tag; /* the slot it came by, as of then */
 	struct router_match match;
-	rms_handler_fn *handle; /* the route's, or what stands in for it */
+	rms_handler_fn *handle;  /* the route's, or what stands in for it */
+	struct fault_hit *fault; /* which is then to be told what to do (fault.c); NULL: nothing stands in */
 	const char *method;
 	char *path, *query;
 	char *head;                   /* a copy of the head that the fields' spans point into */
@@ -34,10 +46,16 @@ struct rms_request {
 	const char *body;
 	size_t body_len;
 	struct outbuf chunked_body; /* its memory, if the body was chunked */
+	size_t fed;                 /* bytes of the body that the route's body() has had */
+	void *context;              /* the app's */
+	unsigned attempt;
 	struct reply reply;
-	bool in_handler; /* the handler has not returned yet */
-	bool replied;
-	bool live; /* deferred: in the service's list */
+	struct stream stream;
+	bool in_handler; /* the app's code runs for it, and has not returned yet */
+	bool replied;    /* wholly */
+	bool live;       /* deferred: in one of the service's lists */
+	bool due;        /* in that of those that have something for their connection */
+	bool gone;       /* nobody takes its reply, and the app may have been told so */
 	struct arena arena;
 	char first[2048];
 };
@@ -45,11 +63,10 @@ struct rms_request {
 /* NULL when out of memory. */
 struct rms_request *request_create(void);
 void request_destroy(struct rms_request *req); /* accepts NULL */
-/*
- * Fills a fresh or emptied request from a complete message, whose bytes begin at base; takes the message's chunked
- * body. false when out of memory.
- */
-bool request_fill(struct rms_request *req, struct message *message, const char *base);
+/* Fills a fresh or emptied request from the head of a message, whose bytes begin at base. false when out of memory. */
+bool request_fill(struct rms_request *req, const struct message *message, const char *base);
+/* And from its body, when the message is complete; takes a chunked one. false when out of memory. */
+bool request_fill_body(struct rms_request *req, struct message *message, const char *base);
 /* Back to fresh: frees what the last use allocated. */
 void request_empty(struct rms_request *req);
 

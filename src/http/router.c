@@ -30,7 +30,7 @@ struct node {
 struct router {
 	struct arena arena;
 	struct node root; /* what precedes the first '/' */
-	bool options;
+	bool options, takes_pieces;
 	_Alignas(max_align_t) char first[1024];
 };
 
@@ -262,11 +262,12 @@ static int add_route(struct router *router, const struct rms_route *row, bool un
 	if (find_entry(node, method))
 		return UV_EEXIST;
 	*entry = (struct entry){
-		.route = { row->handle, row->data, names, n_params, uncounted },
+		.route = { row->handle, row->body, row->data, names, n_params, uncounted },
 		.method = method,
 		.next = node->entries,
 	};
 	node->entries = entry;
+	router->takes_pieces |= row->body != NULL;
 	return write_allow(router, node);
 }
 
@@ -282,6 +283,11 @@ int router_add(struct router *router, const struct rms_route *routes, bool uncou
 		}
 	}
 	return 0;
+}
+
+bool router_takes_pieces(const struct router *router)
+{
+	return router->takes_pieces;
 }
 
 /*

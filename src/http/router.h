@@ -21,6 +21,7 @@ enum { ROUTER_PARAMS_MAX = 8 };
 
 struct router_route {
 	rms_handler_fn *handle;
+	rms_body_fn *body; /* NULL: the handler gets the body whole */
 	const void *data;
 	const char *const *param_names; /* the route's, in order; n_params of them */
 	unsigned n_params;
@@ -47,6 +48,8 @@ void router_destroy(struct router *router); /* accepts NULL */
  * whatever the parameters' names; UV_ENOMEM. *bad (may be NULL) is the row.
  */
 int router_add(struct router *router, const struct rms_route *routes, bool uncounted, const struct rms_route **bad);
+/* Whether a route of it wants its bodies by the piece. */
+bool router_takes_pieces(const struct router *router);
 /* method: enum llhttp_method. The match is lent path's bytes. */
 void router_find(const struct router *router, int method, const char *path, size_t len, struct router_match *match);
 

@@ -3,11 +3,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "http/conn.h"
 #include "http/request.h"
 
 static const uint64_t TURN_NS = 2000000;
+
+enum { STALL_SLICE_US = 5000 };
 
 static void begin_turn(struct service *service)
 {
@@ -15,23 +18,20 @@ static void begin_turn(struct service *service)
 	reply_stamp_update(&service->stamp);
 }
 
-/* One writer, so no read-modify-write. */
-static void count(_Atomic uint64_t *cell, uint64_t n)
-{
-	atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 static void end_turn(struct service *service)
 {
-	count(&service->beats, 1);
-	count(&service->busy_ns, service->now_ns - service->turn_ns);
+	uint64_t busy_ns = atomic_load_explicit(&service->busy_ns, memory_order_relaxed);
+
+	atomic_store_explicit(&service->busy_ns, busy_ns + service->now_ns - service->turn_ns, memory_order_relaxed);
+	service_beat(service);
 }
 
 /* Between two connections: false when the turn is over. */
 static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
 {
 	owner_yield(&service->owner);
-	return !service->owner.revoked && !atomic_load_explicit(&service->leave, memory_order_relaxed) &&
+	return !service->owner.revoked && !service->paused &&
+		!atomic_load_explicit(&service->leave, memory_order_relaxed) &&
 		service->now_ns - service->turn_ns < TURN_NS;
 }
 
@@ -48,28 +48,55 @@ static int on_events(void *arg, const struct epoll_event *events, int n)
 
 		if (slot)
 			conn_event(service, slot, (int)(tag & UINT32_MAX), events[i].events);
-		count(&service->beats, 1);
 	}
 	lock_release(&service->owner.lock);
 	end_turn(service);
 	return i;
 }
 
-/* Answers the deferred requests whose replies have come; drops those whose connection has gone or moved. */
-static void answer_replied(struct service *service) REQUIRES(service->owner.lock)
+/* Takes what deferred requests have for their connections; drops the replies of those that have gone or moved. */
+static void attend(struct service *service) REQUIRES(service->owner.lock)
 {
 	struct list batch;
 	struct list_node *node;
 
 	list_init(&batch);
-	list_splice(&batch, &service->replied);
+	list_splice(&batch, &service->due);
 	while ((node = list_pop(&batch))) {
 		struct rms_request *req = list_entry(node, struct rms_request, node);
 		struct slot *slot = service->owner.revoked ? NULL : owner_find(&service->owner, req->tag);
+		bool awaited = slot && slot->request == req;
 
-		if (slot && slot->request == req)
-			conn_answer(service, slot, (int)(req->tag & UINT32_MAX), req);
-		service_spare(service, req);
+		req->due = false;
+		if (req->replied && !(awaited && req->gone)) {
+			req->live = false;
+			if (awaited)
+				conn_answer(service, slot, (int)(req->tag & UINT32_MAX), req);
+			service_spare(service, req);
+			continue;
+		}
+		list_push(req->stream.owed ? &service->owed : &service->live, &req->node);
+		if (!awaited)
+			service_gone(service, req);
+		else if (!req->gone)
+			conn_stream(service, slot, (int)(req->tag & UINT32_MAX));
+	}
+}
+
+static void call_owed(struct service *service)
+{
+	struct list batch;
+	struct list_node *node;
+
+	list_init(&batch);
+	list_splice(&batch, &service->owed);
+	while ((node = list_pop(&batch))) {
+		struct rms_request *req = list_entry(node, struct rms_request, node);
+
+		list_push(&service->live, &req->node);
+		req->stream.owed = false;
+		if (req->stream.on_room)
+			req->stream.on_room(req, req->stream.on_room_arg);
 	}
 }
 
@@ -98,11 +125,12 @@ static void on_idle(uv_idle_t *idle)
 
 	begin_turn(service);
 	lock_acquire(&service->owner.lock);
-	answer_replied(service);
+	attend(service);
 	run_ready(service);
 	lock_release(&service->owner.lock);
+	call_owed(service);
 	end_turn(service);
-	if (list_empty(&service->replied) && !service->n_ready)
+	if (list_empty(&service->due) && list_empty(&service->owed) && !service->n_ready)
 		uv_idle_stop(idle);
 }
 
@@ -126,29 +154,40 @@ static void hang_up_idle(struct service *service) REQUIRES(service->owner.lock)
 	for (int fd = 0; fd < slots_end(slots) && !service->owner.revoked; fd++) {
 		struct slot *slot = slots_at(slots, fd);
 
-		if (slot_owner(slot) == service->owner.id)
+		if (slot_owner(slot) == service->owner.id && service_is_ending(service, slot))
 			conn_hang_up(service, slot, fd);
 	}
+}
+
+static void sleep_stalled(struct service *service)
+{
+	while (uv_hrtime() < atomic_load_explicit(&service->stalled_until_ns, memory_order_relaxed))
+		usleep(STALL_SLICE_US);
 }
 
 static void on_wakeup(uv_async_t *wakeup)
 {
 	struct service *service = wakeup->data;
 	uint64_t kicks[SERVICE_KICKS];
-	unsigned n = take_kicks(service, kicks);
-	uint64_t pinged_ns = atomic_exchange_explicit(&service->pinged_ns, 0, memory_order_relaxed);
+	uint64_t pinged_ns;
+	unsigned n;
 
+	/* Before it looks at anything: who is stuck does not answer. */
+	sleep_stalled(service);
+	n = take_kicks(service, kicks);
+	pinged_ns = atomic_exchange_explicit(&service->pinged_ns, 0, memory_order_relaxed);
 	begin_turn(service);
 	if (pinged_ns)
 		atomic_store_explicit(&service->lag_ns, service->turn_ns - pinged_ns, memory_order_relaxed);
 	lock_acquire(&service->owner.lock);
-	for (unsigned i = 0; i < n && !service->owner.revoked; i++) {
+	for (unsigned i = 0; i < n && !service->owner.revoked && !service->paused; i++) {
 		struct slot *slot = owner_find(&service->owner, kicks[i]);
 
 		if (slot)
 			conn_expire(service, slot, (int)(kicks[i] & UINT32_MAX));
 	}
-	if (!service->owner.revoked && atomic_load_explicit(&service->closing, memory_order_relaxed))
+	if (atomic_load_explicit(&service->closing, memory_order_relaxed) ||
+		atomic_load_explicit(&service->draining, memory_order_relaxed))
 		hang_up_idle(service);
 	lock_release(&service->owner.lock);
 	end_turn(service);
@@ -171,26 +210,94 @@ void service_wake(struct service *service)
 	(void)err;
 }
 
+void service_pause(struct service *service)
+{
+	service->paused = true;
+	uv_poll_stop(&service->owner.pollset.poll);
+	uv_idle_stop(&service->idle);
+}
+
 void service_ping(struct service *service)
 {
 	atomic_store_explicit(&service->pinged_ns, uv_hrtime(), memory_order_relaxed);
 	service_wake(service);
 }
 
-static void start_idle(struct service *service)
+void service_stall(struct service *service, uint64_t ms)
 {
-	/* Cannot fail but for a NULL callback; does nothing when active. */
-	uv_idle_start(&service->idle, on_idle);
+	uint64_t until = ms ? uv_hrtime() + ms * 1000000 : 0;
+
+	atomic_store_explicit(&service->stalled_until_ns, until, memory_order_relaxed);
+	service_wake(service);
 }
 
-void service_replied(struct service *service, struct rms_request *req)
+static void start_idle(struct service *service)
+{
+	/* After service_close() the loop turns no more: service_finish() frees what waits. */
+	if (uv_is_closing((uv_handle_t *)&service->idle))
+		return;
+	/* Cannot fail but for a NULL callback; does nothing when active. */
+	if (!service->paused)
+		uv_idle_start(&service->idle, on_idle);
+}
+
+void service_keep(struct service *service, struct rms_request *req)
+{
+	if (req->live)
+		return;
+	req->live = true;
+	list_push(&service->live, &req->node);
+}
+
+void service_due(struct service *service, struct rms_request *req)
 {
 	assert(req->live);
+	if (req->due)
+		return;
+	req->due = true;
 	list_remove(&req->node);
-	list_push(&service->replied, &req->node);
-	/* After service_close() the loop turns no more: service_finish() frees it. */
-	if (!uv_is_closing((uv_handle_t *)&service->idle))
-		start_idle(service);
+	list_push(&service->due, &req->node);
+	start_idle(service);
+}
+
+void service_owe(struct service *service, struct rms_request *req)
+{
+	if (!req->live || req->stream.owed || req->replied || !req->stream.on_room)
+		return;
+	req->stream.owed = true;
+	/* What is due comes to it by attend(). */
+	if (!req->due) {
+		list_remove(&req->node);
+		list_push(&service->owed, &req->node);
+	}
+	start_idle(service);
+}
+
+void service_gone(struct service *service, struct rms_request *req)
+{
+	req->gone = true;
+	outbuf_finish(&req->stream.bytes);
+	req->stream.sent = 0;
+	service_owe(service, req);
+}
+
+void service_abandon(struct service *service)
+{
+	struct list all;
+	struct list_node *node;
+
+	list_init(&all);
+	list_splice(&all, &service->live);
+	list_splice(&all, &service->owed);
+	list_splice(&all, &service->due);
+	while ((node = list_pop(&all))) {
+		struct rms_request *req = list_entry(node, struct rms_request, node);
+
+		req->gone = true;
+		req->due = false;
+		list_push(req->replied ? &service->live : &service->owed, &req->node);
+	}
+	call_owed(service);
 }
 
 void service_queue(struct service *service, struct slot *slot, uint64_t tag)
@@ -221,6 +328,8 @@ struct rms_request *service_request(struct service *service)
 
 void service_spare(struct service *service, struct rms_request *req)
 {
+	if (req->live)
+		list_remove(&req->node);
 	request_empty(req);
 	list_push(&service->spare, &req->node);
 }
@@ -248,9 +357,11 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 		.body_size = setup->conf->max_body_size,
 	};
 	reply_stamp_init(&service->stamp, setup->conf->worker_header, setup->worker);
-	list_init(&service->replied);
+	list_init(&service->due);
+	list_init(&service->owed);
 	list_init(&service->live);
 	list_init(&service->spare);
+	delays_open(service);
 	return 0;
 close_pollset:
 	pollset_close(&service->owner.pollset, NULL);
@@ -264,6 +375,7 @@ void service_close(struct service *service)
 	pollset_close(&service->owner.pollset, NULL);
 	uv_close((uv_handle_t *)&service->wakeup, NULL);
 	uv_close((uv_handle_t *)&service->idle, NULL);
+	delays_close(service);
 }
 
 static void destroy_all(struct list *list)
@@ -277,11 +389,13 @@ static void destroy_all(struct list *list)
 void service_finish(struct service *service)
 {
 	pollset_finish(&service->owner.pollset);
-	destroy_all(&service->replied);
+	destroy_all(&service->due);
+	destroy_all(&service->owed);
 	destroy_all(&service->live);
 	destroy_all(&service->spare);
 	message_finish(&service->scratch);
 	outbuf_finish(&service->batch);
+	outbuf_finish(&service->piece);
 	free(service->ready);
 	lock_finish(&service->kick_lock);
 	lock_finish(&service->owner.lock);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/parser.h"
@@ -65,6 +66,14 @@ int slots_end(const struct slots *slots)
 uint32_t slots_next_id(struct slots *slots)
 {
 	return atomic_fetch_add_explicit(&slots->last_id, 1, memory_order_relaxed) + 1;
+}
+
+void slot_enter(struct slot *slot, enum conn_state state, uint64_t deadline_ms)
+{
+	assert(slot->state != CONN_CLOSING || state == CONN_CLOSING);
+	assert((state == CONN_HANDLING) == (slot->request && !slot->feeding));
+	slot->state = (uint8_t)state;
+	atomic_store_explicit(&slot->deadline_ms, deadline_ms, memory_order_relaxed);
 }
 
 struct slot *slots_open(struct slots *slots, int fd, enum slot_role role)
@@ -142,6 +151,14 @@ void slots_close(struct slots *slots, int fd)
 {
 	slots_forget(slots, fd);
 	close(fd);
+}
+
+void slots_reset(struct slots *slots, int fd)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	slots_close(slots, fd);
 }
 
 void owner_init(struct owner *owner, struct slots *slots)

@@ -42,11 +42,19 @@ enum slot_role { ROLE_PUBLIC, ROLE_WORKER, ROLE_ADMIN, ROLE_CONTROL, ROLES };
  *	        |          |  +----------+  (pipelined) |
  *	        +----------+-----> CLOSING <------------+
  *
- * IDLE: between requests. READING: part of a request is here. HANDLING: a handler has it; the parser rests, which is
- * the back pressure. WRITING: the client does not take the reply; nothing is read meanwhile. CLOSING: all is said, and
- * what still comes is thrown away until the client closes, so that a reset does not eat the reply.
+ * IDLE: between requests. READING: part of a request is here; of its body, pieces may be with the app already
+ *(feeding). HANDLING: a handler has it, has deferred the reply, or streams it; the parser rests, which is the back
+ *pressure. WRITING: the client does not take finished replies; nothing is read meanwhile. CLOSING: all is said, and
+ *what still comes is thrown away until the client closes, so that a reset does not eat the reply.
  */
 enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
+
+/* Whether the running request may be run again elsewhere when its worker is lost (RFC 9110 section 9.2.2). */
+enum slot_repeat {
+	REPEAT_NEVER,
+	REPEAT_ENDED, /* once the first attempt has surely ended */
+	REPEAT_ALWAYS,
+};
 
 struct slot {
 	_Atomic uint64_t word;        /* generation << 32 | owner's id; 0: free, or in the control thread's hands */
@@ -59,14 +67,19 @@ struct slot {
 	bool close_after : 1;         /* close when out is sent */
 	bool linger : 1;              /* and throw away what comes for a while before that */
 	bool again : 1;               /* its first request is one that a lost worker's handler had */
+	bool suspect : 1;             /* and that worker was lost by a stall or a failure */
 	bool counted : 1;             /* the running request is in METRIC_in_flight */
 	bool queued : 1;              /* its tag is in the owner's ready queue */
-	bool rerun : 1;               /* the running request may be run again elsewhere (RFC 9110 section 9.2.2) */
-	bool deferred : 1;            /* its handler has returned without a reply */
-	uint8_t refuse;               /* enum conn_refusal (conn.h): answer the first request of in with 503 */
+	bool deferred : 1;            /* the app's code does not run for the running request now */
+	bool feeding : 1;             /* the running request's body is still to come, to its handler piece by piece */
+	bool streamed : 1;            /* the kernel has part of the running request's reply, and the end is to come */
 	bool seen : 1;                /* has sent a byte since it was accepted */
+	uint8_t repeat;               /* enum slot_repeat, of the running request */
+	uint8_t refuse;               /* enum loss_refusal (loss.h): answer the first request of in with 503 */
 	uint8_t home;                 /* index of the last worker that had it */
 	uint8_t closed_reason;        /* METRIC_connections_closed + this, with close_after */
+	uint8_t lost;                 /* so many workers were lost with its first request in a handler; at most 255 */
+	uint8_t moved;                /* enum metrics_rehomed: why it waits, while no worker has it */
 	uint32_t running_len;         /* bytes of in that are the running request's */
 	char *in;                     /* received, from the first byte of the oldest unanswered request at in_off */
 	uint32_t in_off, in_len, in_cap;
@@ -79,6 +92,7 @@ struct slot {
 	uint64_t owed_first_ns, owed_rest_ns; /* starts of the replies in out: of the first, of all others */
 	uint32_t owed;                        /* replies in out */
 	uint32_t unsent; /* while writing: bytes the client had not taken from the kernel at the last look */
+	uint32_t awaits; /* while parked (mover.c): the owner whose thread is to end first */
 };
 
 /* One thread's hold on its slots. Embedded in struct service (conn.h). */
@@ -121,6 +135,9 @@ static inline uint64_t slot_tag(const struct slot *slot, int fd)
 	return (uint64_t)slot->generation << 32 | (uint32_t)fd;
 }
 
+/* The one way into a state; the drawing above. deadline_ms as in the slot. */
+void slot_enter(struct slot *slot, enum conn_state state, uint64_t deadline_ms);
+
 /* Control thread. A fresh slot for a connection just accepted, in its hands. */
 struct slot *slots_open(struct slots *slots, int fd, enum slot_role role);
 /*
@@ -138,7 +155,9 @@ void slots_take(struct owner *owner, struct slot *slot) REQUIRES(owner->lock);
  * row may be another connection's.
  */
 void slots_close(struct slots *slots, int fd);
-/* The same, but the fd stays open and is the caller's. */
+/* The same by a reset: what was sent and not taken goes too, and a reply cut short is not taken for a whole one. */
+void slots_reset(struct slots *slots, int fd);
+/* As slots_close(), but the fd stays open and is the caller's. */
 void slots_forget(struct slots *slots, int fd);
 
 void owner_init(struct owner *owner, struct slots *slots);

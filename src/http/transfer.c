@@ -1,6 +1,7 @@
 /* transfer.c - recv and send, and the slot's buffers between them. */
 #include "http/transfer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <uv.h>
+
+#include "http/request.h"
 
 enum { BATCH_KEEP = 256 * 1024, ROUND = 256 };
 
@@ -192,8 +195,11 @@ enum transfer transfer_send(struct service *service, struct slot *slot, int fd)
 		bytes = slot->out + slot->out_off;
 		len = slot->out_len - slot->out_off;
 	}
-	if (!len)
+	if (!len) {
+		/* A streamed reply may be through before its end was said. */
+		settle_debt(service, slot);
 		return TRANSFER_DONE;
+	}
 	n = send(fd, bytes, len, MSG_NOSIGNAL);
 	if (n < 0 && failed() == TRANSFER_BROKEN) {
 		outbuf_reset(batch, BATCH_KEEP);
@@ -210,4 +216,35 @@ enum transfer transfer_send(struct service *service, struct slot *slot, int fd)
 	outbuf_reset(batch, BATCH_KEEP);
 	settle_debt(service, slot);
 	return TRANSFER_DONE;
+}
+
+enum transfer transfer_stream(struct service *service, struct slot *slot, int fd, struct stream *stream)
+{
+	struct outbuf *bytes = &stream->bytes;
+	size_t left = bytes->len - stream->sent;
+	ssize_t n;
+
+	assert(!slot->out_len && !service->batch.len);
+	if (bytes->failed)
+		return TRANSFER_BROKEN;
+	if (!left)
+		return TRANSFER_DONE;
+	n = send(fd, bytes->data + stream->sent, left, MSG_NOSIGNAL);
+	if (n < 0)
+		return failed();
+	slot->streamed = true;
+	metrics_add(service->set.shard, METRIC_response_bytes, (uint64_t)n);
+	stream->sent += (size_t)n;
+	left -= (size_t)n;
+	if (!left) {
+		outbuf_reset(bytes, BATCH_KEEP);
+		stream->sent = 0;
+		return TRANSFER_DONE;
+	}
+	if (stream->sent >= left) {
+		memcpy(bytes->data, bytes->data + stream->sent, left);
+		bytes->len = left;
+		stream->sent = 0;
+	}
+	return TRANSFER_BLOCKED;
 }

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include "http/service.h"
 
+struct stream;
+
 enum transfer {
 	TRANSFER_DONE,    /* received: at least a byte; sent: everything */
 	TRANSFER_BLOCKED, /* nothing there; or the kernel has not taken all, and the rest is the slot's own */
@@ -24,6 +26,9 @@ enum transfer {
 enum transfer transfer_receive(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
 /* Sends the slot's own output, then the batch; empties the batch. Counts the replies that are through. */
 enum transfer transfer_send(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+/* Sends what a streamed reply has, when nothing is before it. BLOCKED: the rest is still the stream's. */
+enum transfer transfer_stream(struct service *service, struct slot *slot, int fd, struct stream *stream)
+	REQUIRES(service->owner.lock);
 /* Bytes that the kernel has taken and the client has not. */
 uint32_t transfer_unsent(int fd);
 /* Receives and throws away. DONE: there may be more. */

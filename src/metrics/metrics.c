@@ -20,7 +20,7 @@ struct metrics {
 	struct lock lock; /* guards which shards are attached: a scrape sees a shard either there or folded */
 	unsigned workers;
 	bool codes[METRICS_VALUES_code];
-	struct metrics_shard process;
+	struct metrics_shard process, admin;
 	struct name names[];
 };
 
@@ -97,6 +97,11 @@ struct metrics_shard *metrics_control_shard(struct metrics *metrics, unsigned wo
 struct metrics_shard *metrics_process_shard(struct metrics *metrics)
 {
 	return &metrics->process;
+}
+
+struct metrics_shard *metrics_admin_shard(struct metrics *metrics)
+{
+	return &metrics->admin;
 }
 
 void metrics_attach(struct metrics *metrics, unsigned worker, struct metrics_shard *shard)
@@ -202,7 +207,7 @@ void metrics_write(struct metrics *metrics, int worker, struct outbuf *out)
 	}
 	if (worker == METRICS_ALL) {
 		for (unsigned i = 0; i < METRICS_CELLS; i++)
-			process[i] = metrics_get(&metrics->process, i);
+			process[i] = metrics_get(&metrics->process, i) + metrics_get(&metrics->admin, i);
 		process_read(process);
 		snapshot.process = process;
 	}

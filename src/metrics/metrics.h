@@ -6,7 +6,8 @@
  * for each incarnation, which that thread writes, attached while it lives and folded into the name's total when it
  * ends. So a name's counters survive kill and revive, and the sum over all its shards is its value. A gauge that two
  * threads move up and down (connections: control gives, the worker leaves) is right in the sum too: cells wrap modulo
- * 2^64. The process has one shard more, for what carries no worker label; the control thread writes it.
+ * 2^64. The process has two shards more, for what carries no worker label: one the control thread writes, and one the
+ * admin thread.
  * METRIC_requests and METRIC_process_* are nobody's to write: metrics_write() works them out.
  *
  * Thread: metrics_add(), metrics_set(), metrics_observe(): the shard's one writer. metrics_attach(), metrics_detach():
@@ -45,6 +46,7 @@ void metrics_destroy(struct metrics *metrics); /* accepts NULL; no shard is atta
 
 struct metrics_shard *metrics_control_shard(struct metrics *metrics, unsigned worker);
 struct metrics_shard *metrics_process_shard(struct metrics *metrics);
+struct metrics_shard *metrics_admin_shard(struct metrics *metrics);
 /* Zeroes shard and lends it to the registry until metrics_detach(), which folds it into the name's total. */
 void metrics_attach(struct metrics *metrics, unsigned worker, struct metrics_shard *shard);
 void metrics_detach(struct metrics *metrics, unsigned worker, struct metrics_shard *shard);

@@ -21,7 +21,8 @@
 enum {
 	LIMIT_MAX = 1048576,                             /* descriptors used, however many there may be */
 	RESERVE = 64 + REFUSAL_KEPT + ADMIN_CONNECTIONS, /* the first: the log, libraries, an accept on its way */
-	RESERVE_WORKER = 8, /* a loop and its set, twice while one ends and one starts; its listener */
+	RESERVE_ENDING = 4 * 8, /* threads beyond the workers' own that have lost their connections */
+	RESERVE_WORKER = 8,     /* a loop and its set, twice while one ends and one starts; its listener */
 	STOP_TICK_MS = 5,
 	CLOSE_IDLE_TICKS = 20, /* of these: how often connections that have just become idle are looked for */
 	END_MS = 1000,         /* for threads to end, after which the process does not wait for them */
@@ -201,6 +202,8 @@ static void on_event(void *arg, const struct fleet_event *event)
 	struct server *server = arg;
 	bool waiting = false;
 
+	if (server->admin)
+		admin_tell(server->admin, event);
 	if (event->kind != FLEET_STATE || server->phase != PHASE_STARTING)
 		return;
 	for (unsigned i = 0; i < fleet_size(server->fleet); i++) {
@@ -257,7 +260,7 @@ static void raise_limit(struct server *server)
 {
 	const struct conf *conf = server->conf;
 	struct rlimit limit = { 0 };
-	int reserve = RESERVE + RESERVE_WORKER * (int)conf->workers + (int)conf->listen.n;
+	int reserve = RESERVE + RESERVE_ENDING + RESERVE_WORKER * (int)conf->workers + (int)conf->listen.n;
 	int most;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
@@ -279,6 +282,7 @@ static int build_fleet(struct server *server)
 		.limit = server->limit,
 		.metrics = server->metrics,
 		.app = server->app,
+		.faults = &server->faults,
 		.hooks = { server, accept_pick_again, on_port, on_event, accept_refuse, on_shutdown },
 	};
 	int err;
@@ -316,6 +320,7 @@ static int start_admin(struct server *server)
 		.slots = server->slots,
 		.metrics = server->metrics,
 		.fleet = server->fleet,
+		.faults = &server->faults,
 		.listeners = server->doors.status,
 		.n_listeners = server->doors.n_status,
 	};
@@ -377,6 +382,7 @@ static void finish(struct server *server)
 	routes_finish(&server->routes);
 	metrics_destroy(server->metrics);
 	slots_destroy(server->slots);
+	faults_finish(&server->faults);
 	close(server->signal_fd);
 	uv_loop_close(&server->loop);
 }
@@ -400,6 +406,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	uv_timer_init(&server->loop, &server->stopping);
 	server->beat.data = server->stopping.data = server;
 	refusal_init(&server->refusal, &server->loop);
+	faults_init(&server->faults);
 	err = take_signals(server);
 	if (!err)
 		err = build(server, &error);

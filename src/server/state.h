@@ -29,6 +29,7 @@ struct server {
 	struct metrics *metrics;
 	struct metrics_shard *shard; /* the process's */
 	struct routes routes;
+	struct faults faults;
 	struct fleet *fleet;
 	struct admin *admin;
 	struct doors doors;

@@ -2,34 +2,12 @@
 #include "worker/fleet.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/log.h"
-#include "worker/level.h"
-#include "worker/mover.h"
-#include "worker/sweep.h"
-
-enum { RETRY_MS = 1 };
-
-struct fleet {
-	struct fleet_setup set;
-	uv_loop_t *loop;
-	struct mailbox orders, news;
-	struct mover *mover;
-	struct level level;
-	struct sweep sweep;
-	uv_timer_t retry;   /* active while an order waits for a lock */
-	struct list taking; /* orders whose victim still has its slots */
-	unsigned running;   /* incarnations that have not ended */
-	bool stopping;
-	_Atomic uint64_t generation;
-	unsigned n_workers;
-	struct worker workers[];
-};
+#include "worker/state.h"
 
 unsigned fleet_size(const struct fleet *fleet)
 {
@@ -64,7 +42,7 @@ static uint64_t unix_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void tell(struct fleet *fleet, struct fleet_event *event)
+void fleet_tell(struct fleet *fleet, struct fleet_event *event)
 {
 	event->time_ns = uv_hrtime();
 	event->generation = fleet_generation(fleet);
@@ -73,7 +51,12 @@ static void tell(struct fleet *fleet, struct fleet_event *event)
 
 void fleet_tell_even(struct fleet *fleet)
 {
-	tell(fleet, &(struct fleet_event){ .kind = FLEET_EVEN });
+	fleet_tell(fleet, &(struct fleet_event){ .kind = FLEET_EVEN });
+}
+
+struct worker *fleet_pick(struct fleet *fleet, int fd)
+{
+	return fleet->set.hooks.pick(fleet->set.hooks.arg, fd);
 }
 
 unsigned fleet_up(const struct fleet *fleet)
@@ -85,8 +68,7 @@ unsigned fleet_up(const struct fleet *fleet)
 	return up;
 }
 
-/* Returns what came of its own port: 0, or a negative UV_ code if it should listen and does not. */
-static int enter(struct worker *worker, enum metrics_state state)
+int fleet_enter(struct worker *worker, enum metrics_state state)
 {
 	struct fleet *fleet = worker->fleet;
 	enum metrics_state old = worker_state(worker);
@@ -105,37 +87,8 @@ static int enter(struct worker *worker, enum metrics_state state)
 	atomic_fetch_add_explicit(&fleet->generation, 1, memory_order_relaxed);
 	log_info("a worker changed state", "worker=%s state=%s was=%s", worker->name, metrics_state_names[state],
 		metrics_state_names[old]);
-	tell(fleet, &(struct fleet_event){ .kind = FLEET_STATE, .worker = worker, .state = state, .was = old });
+	fleet_tell(fleet, &(struct fleet_event){ .kind = FLEET_STATE, .worker = worker, .state = state, .was = old });
 	return err;
-}
-
-static void finish(struct fleet *fleet, struct fleet_order *order)
-{
-	if (order->verb != FLEET_SHUTDOWN)
-		order->state = (int)worker_state(&fleet->workers[order->worker]);
-	order->generation = fleet_generation(fleet);
-	order->duration_ns = uv_hrtime() - order->begun_ns;
-	order->done(order);
-}
-
-__attribute__((format(printf, 4, 5))) static void refuse(
-	struct fleet *fleet, struct fleet_order *order, int status, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(order->error, sizeof(order->error), format, args);
-	va_end(args);
-	order->status = status;
-	finish(fleet, order);
-}
-
-static void refuse_waiting(struct worker *worker, const char *why)
-{
-	struct list_node *node;
-
-	while ((node = list_pop(&worker->waiting)))
-		refuse(worker->fleet, list_entry(node, struct fleet_order, node), 409, "%s %s", worker->name, why);
 }
 
 static void on_release(struct service *service, int fd)
@@ -145,13 +98,14 @@ static void on_release(struct service *service, int fd)
 	mover_release(worker->fleet->mover, fd);
 }
 
-static int spawn(struct worker *worker)
+int fleet_spawn(struct worker *worker)
 {
 	struct fleet *fleet = worker->fleet;
 	struct incarnation_setup setup = {
 		.conf = fleet->set.conf,
 		.slots = fleet->set.slots,
 		.app = fleet->set.app,
+		.faults = fleet->set.faults,
 		.name = worker->name,
 		.batch = true,
 		.control = &fleet->news,
@@ -170,152 +124,81 @@ static int spawn(struct worker *worker)
 	metrics_attach(fleet->set.metrics, worker->index, incarnation_shard(worker->now));
 	sweep_add(&fleet->sweep, incarnation_service(worker->now));
 	fleet->running++;
-	(void)enter(worker, STATE_STARTING);
+	worker->started = false;
 	return 0;
 }
 
-/* The slots of the order's victim, if its lock can be had: then the order is done. */
-static bool try_taking(struct fleet *fleet, struct fleet_order *order)
+int fleet_start_again(struct worker *worker, enum metrics_restart why)
 {
-	struct worker *worker = &fleet->workers[order->worker];
+	int err = fleet_spawn(worker);
 
-	if (!mover_take_all(fleet->mover, worker, order->victim, REHOMED_KILL, &order->rehomed))
-		return false;
-	tell(fleet, &(struct fleet_event){ .kind = FLEET_REHOMED, .worker = worker, .count = order->rehomed });
-	incarnation_wake(order->victim);
-	order->victim = NULL;
-	finish(fleet, order);
-	return true;
+	if (err < 0)
+		return err;
+	worker->start_at_ms = 0;
+	atomic_fetch_add_explicit(&worker->restarts, 1, memory_order_relaxed);
+	metrics_add(worker->control, METRIC_restarts + (unsigned)why, 1);
+	/* A stalled one stays so until its replacement is there. */
+	if (worker_state(worker) != STATE_STALLED)
+		(void)fleet_enter(worker, STATE_STARTING);
+	return 0;
 }
 
-static void try_all(struct fleet *fleet)
+bool fleet_has_room(const struct fleet *fleet)
 {
-	struct list later;
-	struct list_node *node;
+	unsigned serving = 0;
 
-	list_init(&later);
-	while ((node = list_pop(&fleet->taking)))
-		if (!try_taking(fleet, list_entry(node, struct fleet_order, node)))
-			list_push(&later, node);
-	list_splice(&fleet->taking, &later);
-	if (list_empty(&fleet->taking))
-		uv_timer_stop(&fleet->retry);
+	for (unsigned i = 0; i < fleet->n_workers; i++)
+		serving += fleet->workers[i].now != NULL;
+	return fleet->running - serving < fleet->n_workers + FLEET_ENDING_MAX;
 }
 
-static void on_retry(uv_timer_t *timer)
+bool fleet_is_stuck(const struct fleet *fleet)
 {
-	try_all(timer->data);
-}
-
-static void kill_worker(struct fleet *fleet, struct fleet_order *order)
-{
-	struct worker *worker = &fleet->workers[order->worker];
-	struct incarnation *victim = worker->now;
-
-	if (!victim) {
-		order->changed = worker_state(worker) != STATE_DOWN;
-		(void)enter(worker, STATE_DOWN);
-		finish(fleet, order);
-		return;
-	}
-	if (!order->force && worker_state(worker) == STATE_UP && fleet_up(fleet) == 1) {
-		refuse(fleet, order, 409, "%s is the last worker up: --force takes it down all the same", worker->name);
-		return;
-	}
-	order->changed = true;
-	order->victim = victim;
-	worker->now = NULL;
-	sweep_drop(&fleet->sweep, incarnation_service(victim));
-	incarnation_ask_to_leave(victim);
-	(void)enter(worker, STATE_DOWN);
-	refuse_waiting(worker, "was killed before it was up");
-	if (!try_taking(fleet, order)) {
-		list_push(&fleet->taking, &order->node);
-		uv_timer_start(&fleet->retry, on_retry, RETRY_MS, RETRY_MS);
-	}
-}
-
-static void revive_worker(struct fleet *fleet, struct fleet_order *order)
-{
-	struct worker *worker = &fleet->workers[order->worker];
-
-	if (worker_state(worker) == STATE_UP) {
-		finish(fleet, order);
-		return;
-	}
-	if (!worker->now) {
-		int err = spawn(worker);
-
-		if (err < 0) {
-			refuse(fleet, order, 500, "%s could not be started: %s", worker->name, uv_strerror(err));
-			return;
-		}
-		order->changed = true;
-		atomic_fetch_add_explicit(&worker->restarts, 1, memory_order_relaxed);
-		metrics_add(worker->control, METRIC_restarts + RESTART_REVIVE, 1);
-	}
-	list_push(&worker->waiting, &order->node);
-}
-
-static void on_order(struct mail *mail, void *arg)
-{
-	struct fleet *fleet = arg;
-	struct fleet_order *order = list_entry(mail, struct fleet_order, mail);
-
-	order->begun_ns = uv_hrtime();
-	order->status = 200;
-	order->error[0] = '\0';
-	order->changed = false;
-	order->rehomed = 0;
-	if (fleet->stopping && order->verb == FLEET_SHUTDOWN) {
-		finish(fleet, order);
-		return;
-	}
-	if (fleet->stopping) {
-		refuse(fleet, order, 409, "rmsd is shutting down");
-		return;
-	}
-	switch (order->verb) {
-	case FLEET_KILL: kill_worker(fleet, order); break;
-	case FLEET_REVIVE: revive_worker(fleet, order); break;
-	case FLEET_DRAIN:
-	case FLEET_RESTART:
-	case FLEET_STALL: refuse(fleet, order, 501, "not there yet"); break;
-	case FLEET_SHUTDOWN:
-		order->changed = true;
-		finish(fleet, order);
-		fleet->set.hooks.shutdown(fleet->set.hooks.arg);
-		break;
-	}
+	return atomic_load_explicit(&fleet->stuck, memory_order_relaxed);
 }
 
 static void on_started(struct worker *worker, struct incarnation *incarnation)
 {
-	struct list_node *node;
+	struct fleet *fleet = worker->fleet;
+	struct incarnation *stuck = worker->stuck;
+	int err;
 
 	if (worker->now != incarnation)
 		return;
-	if (enter(worker, STATE_UP) < 0)
-		refuse_waiting(worker, "is up, but its own port does not listen: somebody else has it");
-	mover_give_waiting(worker->fleet->mover);
-	level_welcome(&worker->fleet->level, worker);
-	while ((node = list_pop(&worker->waiting)))
-		finish(worker->fleet, list_entry(node, struct fleet_order, node));
+	worker->started = true;
+	worker->stuck = NULL;
+	worker->up_ms = uv_hrtime() / 1000000;
+	err = fleet_enter(worker, STATE_UP);
+	if (stuck)
+		loss_begin(worker, stuck, REHOMED_STALL, NULL);
+	if (err < 0)
+		orders_refuse_waiting(worker, "is up, but its own port does not listen: somebody else has it");
+	mover_give_waiting(fleet->mover);
+	level_welcome(&fleet->level, worker);
+	orders_finish_waiting(worker);
 }
 
+/* Its app did not start, or has stopped its loop. */
 static void on_failed(struct worker *worker, struct incarnation *incarnation)
 {
-	struct fleet *fleet = worker->fleet;
+	struct incarnation *stuck = worker->stuck;
+	bool started = worker->started;
 
-	if (worker->now == incarnation) {
-		worker->now = NULL;
-		sweep_drop(&fleet->sweep, incarnation_service(incarnation));
-		log_error("an app's start hook refused", "worker=%s", worker->name);
-		(void)enter(worker, STATE_FAILED);
-		refuse_waiting(worker, "did not start: the app's start hook refused");
-	}
-	incarnation_ask_to_leave(incarnation);
-	incarnation_wake(incarnation);
+	/* Or else its connections are being taken already. */
+	if (worker->now != incarnation)
+		return;
+	log_error("a worker failed", "worker=%s reason=\"%s\"", worker->name,
+		started ? "its app stopped its loop" : "its app's start hook refused");
+	drain_end(worker);
+	worker->now = worker->stuck = NULL;
+	(void)fleet_enter(worker, STATE_DOWN);
+	loss_begin(worker, incarnation, REHOMED_FAILURE, NULL);
+	if (stuck)
+		loss_begin(worker, stuck, REHOMED_STALL, NULL);
+	orders_finish_draining(worker);
+	orders_refuse_waiting(
+		worker, started ? "failed before it was up" : "did not start: the app's start hook refused");
+	loss_restart_later(worker, RESTART_FAILURE);
 }
 
 static void on_ended(struct worker *worker, struct incarnation *incarnation)
@@ -324,13 +207,15 @@ static void on_ended(struct worker *worker, struct incarnation *incarnation)
 	struct slots *slots = fleet->set.slots;
 
 	/* It may have seen that it is to leave before its slots were taken. Nobody has its lock any more. */
-	try_all(fleet);
+	loss_ended(worker, incarnation);
 	for (int fd = 0; fd < slots_end(slots); fd++)
 		assert(slot_owner(slots_at(slots, fd)) != incarnation_service(incarnation)->owner.id);
 	incarnation_join(incarnation);
+	mover_ended(fleet->mover, incarnation);
 	metrics_detach(fleet->set.metrics, worker->index, incarnation_shard(incarnation));
 	incarnation_free(incarnation);
 	fleet->running--;
+	loss_start_due(fleet);
 }
 
 static void on_news(struct mail *mail, void *arg)
@@ -357,6 +242,7 @@ static void init_worker(struct fleet *fleet, unsigned index)
 	conf_worker_name(conf, index, worker->name, sizeof(worker->name));
 	worker->control = metrics_control_shard(fleet->set.metrics, index);
 	list_init(&worker->waiting);
+	list_init(&worker->draining);
 	atomic_init(&worker->state, STATE_DOWN);
 	atomic_init(&worker->since_ms, unix_ms());
 	metrics_set(worker->control, METRIC_worker_state + STATE_DOWN, 1);
@@ -374,11 +260,10 @@ int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet 
 	fleet->loop = loop;
 	fleet->n_workers = n;
 	list_init(&fleet->taking);
-	err = mover_create(
-		fleet, &setup->hooks, level_receiver, &fleet->level, setup->slots, setup->limit, loop, &fleet->mover);
+	err = mover_create(fleet, setup, level_receiver, &fleet->level, loop, &fleet->mover);
 	if (err < 0)
 		goto free_fleet;
-	err = mailbox_init(&fleet->orders, loop, on_order, fleet);
+	err = mailbox_init(&fleet->orders, loop, orders_take, fleet);
 	if (err < 0)
 		goto close_mover;
 	err = mailbox_init(&fleet->news, loop, on_news, fleet);
@@ -387,7 +272,8 @@ int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet 
 	for (unsigned i = 0; i < n; i++)
 		init_worker(fleet, i);
 	uv_timer_init(loop, &fleet->retry);
-	fleet->retry.data = fleet;
+	uv_timer_init(loop, &fleet->watch);
+	fleet->retry.data = fleet->watch.data = fleet;
 	level_start(&fleet->level, fleet, fleet->mover, setup->conf, loop);
 	sweep_start(&fleet->sweep, setup->slots, fleet->mover, loop);
 	*out = fleet;
@@ -406,11 +292,13 @@ free_fleet:
 int fleet_start(struct fleet *fleet)
 {
 	for (unsigned i = 0; i < fleet->n_workers; i++) {
-		int err = spawn(&fleet->workers[i]);
+		int err = fleet_spawn(&fleet->workers[i]);
 
 		if (err < 0)
 			return err;
+		(void)fleet_enter(&fleet->workers[i], STATE_STARTING);
 	}
+	stall_start_watching(fleet);
 	return 0;
 }
 
@@ -454,21 +342,30 @@ int64_t fleet_connections(const struct fleet *fleet)
 	return n;
 }
 
+/* A lock that stays busy belongs to a thread that the process will not wait for either: false. */
+static bool stop(struct worker *worker, struct incarnation *incarnation, unsigned *cut)
+{
+	if (!mover_close_all(worker->fleet->mover, worker, incarnation, cut))
+		return false;
+	sweep_drop(&worker->fleet->sweep, incarnation_service(incarnation));
+	incarnation_ask_to_leave(incarnation);
+	incarnation_wake(incarnation);
+	return true;
+}
+
 void fleet_stop(struct fleet *fleet, unsigned *cut)
 {
 	for (unsigned i = 0; i < fleet->n_workers; i++) {
 		struct worker *worker = &fleet->workers[i];
-		struct incarnation *incarnation = worker->now;
 
-		/* A lock that stays busy belongs to a thread that the process will not wait for either. */
-		if (!incarnation || !mover_close_all(fleet->mover, worker, incarnation, cut))
+		if (worker->stuck && stop(worker, worker->stuck, cut))
+			worker->stuck = NULL;
+		if (!worker->now || !stop(worker, worker->now, cut))
 			continue;
 		worker->now = NULL;
-		sweep_drop(&fleet->sweep, incarnation_service(incarnation));
-		incarnation_ask_to_leave(incarnation);
-		(void)enter(worker, STATE_DOWN);
-		refuse_waiting(worker, "was not started: rmsd is shutting down");
-		incarnation_wake(incarnation);
+		(void)fleet_enter(worker, STATE_DOWN);
+		orders_finish_draining(worker);
+		orders_refuse_waiting(worker, "was not started: rmsd is shutting down");
 	}
 }
 
@@ -485,6 +382,7 @@ void fleet_close(struct fleet *fleet)
 	level_close(&fleet->level);
 	sweep_close(&fleet->sweep);
 	uv_close((uv_handle_t *)&fleet->retry, NULL);
+	uv_close((uv_handle_t *)&fleet->watch, NULL);
 }
 
 void fleet_destroy(struct fleet *fleet)

@@ -1,5 +1,5 @@
 /*
- * fleet.h - the workers: start all, kill, revive; who is up, how many connections each has.
+ * fleet.h - the workers: start all, kill, revive, drain, replace; who is up, how many connections each has.
  *
  * A worker is a name, app1 to appN, with one incarnation after another. What others may read of it at any time is in
  * atomics that the control thread alone writes; verbs come as orders, by mail.
@@ -17,6 +17,8 @@
 #include "http/slots.h"
 #include "metrics/metrics.h"
 #include "worker/incarnation.h"
+#include "worker/restart.h"
+#include "worker/watchdog.h"
 
 struct fleet;
 
@@ -34,8 +36,21 @@ struct worker {
 	_Atomic uint64_t restarts; /* thread starts after the first */
 
 	/* Control thread. */
-	struct incarnation *now; /* NULL: down. The old one may still be ending */
-	struct list waiting;     /* orders that end when it has started */
+	struct incarnation *now;   /* the one that serves, or will; NULL: none. Older ones may still be ending */
+	struct incarnation *stuck; /* stalled, and still has its connections; NULL: none */
+	uint64_t stuck_ms;         /* since when, on uv_hrtime()'s clock */
+	bool started;              /* now's app has started */
+	struct watch watch;        /* of now */
+	struct restart restart;
+	uint64_t up_ms;          /* when it was last up from; uv_hrtime()'s clock */
+	uint64_t start_at_ms;    /* when it is to be started again; 0: not */
+	unsigned start_why;      /* enum metrics_restart, of that start */
+	uint64_t drain_until_ms; /* while draining */
+	bool drain_again;        /* start it again when it is down */
+	bool drain_alone;        /* nobody else was up: what it lets go waits */
+	uint64_t moved_away;     /* connections that others have got from it, ever */
+	struct list waiting;     /* orders that end when it is up */
+	struct list draining;    /* orders that end when it is down */
 };
 
 enum fleet_verb { FLEET_KILL, FLEET_REVIVE, FLEET_DRAIN, FLEET_RESTART, FLEET_STALL, FLEET_SHUTDOWN };
@@ -49,7 +64,7 @@ struct fleet_order {
 	bool force;
 	bool wait;           /* drain: done when the worker is down; else as soon as it drains */
 	uint64_t timeout_ms; /* drain, restart: then what is left is taken as in a kill; 0: FLEET_DRAIN_MS */
-	uint64_t for_ms;     /* stall: how long */
+	uint64_t for_ms;     /* stall: how long; 0: one that goes on ends */
 	bool if_generation;  /* only if that is the number of changes so far: */
 	uint64_t generation_wanted;
 	void (*done)(struct fleet_order *order); /* on the control thread */
@@ -64,7 +79,8 @@ struct fleet_order {
 	uint64_t generation;
 
 	struct list_node node;
-	struct incarnation *victim; /* whose slots are still to be taken */
+	unsigned victims; /* incarnations whose connections are still to be taken for it */
+	uint64_t moved_before;
 };
 
 enum { FLEET_DRAIN_MS = 30000 };
@@ -109,6 +125,7 @@ struct fleet_setup {
 	struct metrics *metrics;
 	const struct rms_app *app;
 	const struct router *routers[ROLES];
+	struct faults *faults; /* what spoils the workers' replies */
 	struct fleet_hooks hooks;
 };
 
@@ -133,6 +150,10 @@ static inline enum metrics_state worker_state(const struct worker *worker)
 
 /* Any thread. How many are up. */
 unsigned fleet_up(const struct fleet *fleet);
+/* Any thread. Some worker is stalled, and cannot be replaced: too many threads are stuck already. */
+bool fleet_is_stuck(const struct fleet *fleet);
+/* The worker that balance gives the connection fd to; NULL: none is up. */
+struct worker *fleet_pick(struct fleet *fleet, int fd);
 /* For level.c: the shares are even again. */
 void fleet_tell_even(struct fleet *fleet);
 

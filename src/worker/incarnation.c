@@ -6,6 +6,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/schedule.h"
 
@@ -22,7 +23,10 @@ struct incarnation {
 	void *state;
 	void *own_state; /* NULL: state is borrowed */
 	char name[VALUE_NAME_MAX + 8];
-	struct incarnation_mail started, ended; /* each posted at most once */
+	int tid;
+	clockid_t clock;
+	struct incarnation_loss loss;                   /* the control thread's */
+	struct incarnation_mail started, failed, ended; /* each posted at most once */
 };
 
 static void post(struct incarnation *inc, struct incarnation_mail *mail, enum incarnation_news news)
@@ -40,11 +44,16 @@ static void close_handle(uv_handle_t *handle, void *arg)
 		uv_close(handle, NULL);
 }
 
+static bool has_to_leave(const struct incarnation *inc)
+{
+	return atomic_load_explicit(&inc->service.leave, memory_order_acquire);
+}
+
 static void on_check(uv_check_t *check)
 {
 	struct incarnation *inc = check->data;
 
-	if (atomic_load_explicit(&inc->service.leave, memory_order_acquire))
+	if (has_to_leave(inc))
 		uv_stop(&inc->loop);
 }
 
@@ -57,10 +66,21 @@ static void on_thread(void *arg)
 	pthread_setname_np(pthread_self(), inc->name);
 	if (inc->batch)
 		schedule_batch();
+	inc->tid = gettid();
+	pthread_getcpuclockid(pthread_self(), &inc->clock);
 	running = !app->start || app->start(inc->state, &inc->loop, inc->name) == 0;
-	post(inc, &inc->started, running ? INCARNATION_STARTED : INCARNATION_FAILED);
-	while (!atomic_load_explicit(&inc->service.leave, memory_order_acquire))
+	if (running) {
+		post(inc, &inc->started, INCARNATION_STARTED);
 		uv_run(&inc->loop, UV_RUN_DEFAULT);
+	}
+	/* Nobody told it to stop: the app has. What it serves is taken from it before it leaves. */
+	if (!has_to_leave(inc)) {
+		service_pause(&inc->service);
+		post(inc, &inc->failed, INCARNATION_FAILED);
+		while (!has_to_leave(inc))
+			uv_run(&inc->loop, UV_RUN_ONCE);
+	}
+	service_abandon(&inc->service);
 	if (running && app->stop)
 		app->stop(inc->state);
 	service_close(&inc->service);
@@ -75,6 +95,7 @@ int incarnation_start(const struct incarnation_setup *setup, struct incarnation 
 	struct service_setup service = {
 		.conf = setup->conf,
 		.slots = setup->slots,
+		.faults = setup->faults,
 		.release = setup->release,
 		.arg = setup->owner,
 	};
@@ -140,6 +161,21 @@ struct metrics_shard *incarnation_shard(struct incarnation *inc)
 void *incarnation_owner(struct incarnation *inc)
 {
 	return inc->owner;
+}
+
+struct incarnation_loss *incarnation_loss(struct incarnation *inc)
+{
+	return &inc->loss;
+}
+
+int incarnation_tid(struct incarnation *inc)
+{
+	return inc->tid;
+}
+
+clockid_t incarnation_clock(struct incarnation *inc)
+{
+	return inc->clock;
 }
 
 void incarnation_ask_to_leave(struct incarnation *inc)

@@ -11,6 +11,7 @@
 #define RMSD_WORKER_INCARNATION_H
 
 #include <stdbool.h>
+#include <time.h>
 #include <uv.h>
 #include <rms/app.h>
 #include "base/mailbox.h"
@@ -20,6 +21,16 @@ struct incarnation;
 
 /* What its thread tells the control thread, by mail; news says which. */
 enum incarnation_news { INCARNATION_STARTED, INCARNATION_FAILED, INCARNATION_ENDED };
+
+/* What its owner notes of an incarnation that loses its connections. */
+struct incarnation_loss {
+	struct list_node node;
+	struct incarnation *incarnation;
+	struct fleet_order *order; /* that it is for; NULL: none */
+	unsigned reason;           /* enum metrics_rehomed */
+	unsigned moved;
+	bool abandoned; /* its thread is stuck */
+};
 
 struct incarnation_mail {
 	struct mail mail;
@@ -32,6 +43,7 @@ struct incarnation_setup {
 	struct slots *slots;
 	const struct router *routers[ROLES];
 	const struct rms_app *app;
+	struct faults *faults;   /* NULL: its replies are never spoiled */
 	void *state;             /* borrowed; NULL: app->state_size zeroed bytes of its own */
 	const char *name;        /* of the worker; the thread's name too */
 	bool batch;              /* schedule_batch() for its thread */
@@ -41,13 +53,19 @@ struct incarnation_setup {
 };
 
 /*
- * Starts a thread. News: STARTED once the app's start hook has run and the loop turns; or FAILED, if the hook refused;
- * and in any case ENDED, the last. Connections may be given to it at once. 0 or a negative UV_ code.
+ * Starts a thread. News: STARTED once the app's start hook has run and the loop turns; FAILED, if the hook refused, or
+ * later, if the app has stopped its loop: from then on it serves nobody; and in any case, once it was asked to leave,
+ * ENDED, the last. Connections may be given to it at once. 0 or a negative UV_ code.
  */
 int incarnation_start(const struct incarnation_setup *setup, struct incarnation **out);
 struct service *incarnation_service(struct incarnation *incarnation);
 struct metrics_shard *incarnation_shard(struct incarnation *incarnation);
 void *incarnation_owner(struct incarnation *incarnation);
+/* The owner's to fill in. */
+struct incarnation_loss *incarnation_loss(struct incarnation *incarnation);
+/* Once STARTED: its thread's id, and the clock of the processor time that the thread uses. */
+int incarnation_tid(struct incarnation *incarnation);
+clockid_t incarnation_clock(struct incarnation *incarnation);
 /* Asks the thread to end: between two events, or when its handler returns. It may still wait for an event. */
 void incarnation_ask_to_leave(struct incarnation *incarnation);
 /*

@@ -1,4 +1,4 @@
-/* mover.c - taking, giving, and waiting for a worker. */
+/* mover.c - taking, giving, and waiting: for a worker, or for the end of a thread. */
 #include "worker/mover.h"
 
 #include <assert.h>
@@ -8,14 +8,19 @@
 
 #include "base/log.h"
 #include "http/conn.h"
+#include "http/request.h"
+#include "worker/budget.h"
 
 struct mover {
 	struct fleet *fleet;
+	const struct conf *conf;
+	struct metrics *metrics;
 	struct fleet_hooks hooks;
 	mover_receiver_fn *receiver;
 	void *receiver_arg;
 	struct slots *slots;
-	struct owner waiting; /* holds connections while no worker is up: a set that nobody polls */
+	struct owner waiting, parked; /* sets that nobody polls */
+	struct budget budget;
 	uv_async_t released_async;
 	struct lock released_lock; /* guards the next two */
 	int *released;             /* fds in nobody's hands; room for all there can be */
@@ -53,13 +58,18 @@ static void close_homeless(struct mover *mover, int fd, unsigned reason)
 /* Gives a slot in our hands to worker, or to nobody for now (NULL). True: a worker has it. */
 static bool rehome(struct mover *mover, struct worker *worker, int fd, bool now, unsigned reason)
 {
+	struct worker *home;
+
+	slots_at(mover->slots, fd)->moved = (uint8_t)reason;
 	if (!worker) {
 		if (slots_give(mover->slots, &mover->waiting, fd, now) < 0)
 			close_homeless(mover, fd, CLOSED_ERROR);
 		return false;
 	}
+	home = fleet_worker(mover->fleet, slots_at(mover->slots, fd)->home);
 	if (!mover_give(mover, worker, fd, now))
 		return false;
+	home->moved_away++;
 	metrics_add(worker->control, METRIC_connections_rehomed + reason, 1);
 	return true;
 }
@@ -75,25 +85,140 @@ static struct worker *receiver(const struct mover *mover, int fd)
 	return mover->receiver(mover->receiver_arg, fd);
 }
 
-/* from's slot into our hands, made whole. now: as conn_detach(). 0; UV_ENOMEM: it is in our hands, to be closed. */
-static int take(struct worker *from, struct service *service, struct slot *slot, bool *now)
-	REQUIRES(service->owner.lock)
+/* Requests of all workers that are with the app. */
+static uint64_t in_flight(const struct mover *mover)
 {
-	bool running = slot->request != NULL && slot->counted;
-	int err = conn_detach(service, slot, now);
+	uint64_t n = 0;
 
+	for (unsigned i = 0; i < fleet_size(mover->fleet); i++)
+		n += metrics_worker_value(mover->metrics, i, METRIC_in_flight);
+	return n;
+}
+
+/* Says which request was lost with from for good; slot shows it. */
+static void log_lost(const struct worker *from, const struct slot *slot, const char *what)
+{
+	char line[160];
+
+	log_warn(what, "worker=%s request=%s attempt=%u", from->name, conn_line(slot, line, sizeof(line)),
+		(unsigned)slot->lost);
+}
+
+/* Some of what loss.h lets run again is too much, and some of what it ends is worth a word. */
+static void judge(struct mover *mover, struct worker *from, struct slot *slot, enum loss_kind kind)
+{
+	if (slot->again && kind != LOSS_ASKED && !budget_take(&mover->budget, uv_hrtime(), in_flight(mover))) {
+		slot->again = false;
+		slot->refuse = REFUSE_BUDGET;
+	}
+	if (slot->refuse == REFUSE_POISON)
+		log_lost(from, slot, "a request is not run again: two workers in a row were lost with it");
+}
+
+/* A streamed reply that ends in the middle: what the client got of it is a reply all the same. */
+static void account_cut(struct worker *from, struct slot *slot, int status)
+{
+	if (slot->counted)
+		metrics_add(from->control, METRIC_responses + METRICS_CODE(status), 1);
+	metrics_add(from->control, METRIC_errors + ERROR_CUT, 1);
+	slot->lost++;
+	log_lost(from, slot, "a streamed reply was cut short: its worker was lost");
+}
+
+/* from's slot into our hands, made whole. now: as conn_detach(). */
+static enum loss_fate take(struct mover *mover, struct worker *from, struct service *service, struct slot *slot,
+	enum loss_kind kind, bool *now) REQUIRES(service->owner.lock)
+{
+	bool running = slot->request != NULL;
+	int status = slot->streamed ? slot->request->reply.status : 0;
+	enum loss_fate fate = conn_detach(service, slot, kind, now);
+
+	if (running && fate == FATE_RESET)
+		account_cut(from, slot, status);
+	else if (running && fate != FATE_CLOSES)
+		judge(mover, from, slot, kind);
 	slots_take(&service->owner, slot);
 	service->given--;
 	metrics_sub(from->control, METRIC_connections, 1);
-	if (running)
+	if (running && slot->counted)
 		metrics_sub(from->control, METRIC_in_flight, 1);
-	return err;
+	/* The budget may have turned a request that was to wait into one that is refused. */
+	return fate == FATE_WAITS && !slot->again ? FATE_MOVES : fate;
 }
 
 static void close_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
 {
 	metrics_add(from->control, METRIC_connections_closed + reason, 1);
 	slots_close(mover->slots, fd);
+}
+
+static void reset_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
+{
+	metrics_add(from->control, METRIC_connections_closed + reason, 1);
+	slots_reset(mover->slots, fd);
+}
+
+/* Holds a slot in our hands until the thread of its last owner has ended. */
+static void park(struct mover *mover, int fd, uint32_t owner, unsigned reason)
+{
+	struct slot *slot = slots_at(mover->slots, fd);
+
+	slot->awaits = owner;
+	slot->moved = (uint8_t)reason;
+	slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + MOVER_PARK_MS);
+	if (slots_give(mover->slots, &mover->parked, fd, false) < 0)
+		close_homeless(mover, fd, CLOSED_ERROR);
+}
+
+/* A parked slot goes on. */
+static void unpark(struct mover *mover, int fd)
+{
+	struct slot *slot = slots_at(mover->slots, fd);
+
+	lock_acquire(&mover->parked.lock);
+	slots_take(&mover->parked, slot);
+	lock_release(&mover->parked.lock);
+	slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + mover->conf->header_timeout);
+	(void)rehome(mover, pick(mover, fd), fd, true, slot->moved);
+}
+
+void mover_ended(struct mover *mover, struct incarnation *incarnation)
+{
+	uint32_t ended = incarnation_service(incarnation)->owner.id;
+
+	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
+		const struct slot *slot = slots_at(mover->slots, fd);
+
+		if (slot_owner(slot) == mover->parked.id && slot->awaits == ended)
+			unpark(mover, fd);
+	}
+}
+
+static enum loss_kind kind_of(unsigned reason)
+{
+	switch (reason) {
+	case REHOMED_STALL: return LOSS_STALL;
+	case REHOMED_FAILURE: return LOSS_FAILURE;
+	default: return LOSS_ASKED;
+	}
+}
+
+/* from is lost; its slot is in our hands. True: another worker has it. */
+static bool place(struct mover *mover, struct worker *from, uint32_t owner, int fd, enum loss_fate fate, bool now,
+	unsigned reason)
+{
+	if (fate == FATE_CLOSES) {
+		close_taken(mover, from, fd, CLOSED_ERROR);
+	} else if (fate == FATE_RESET) {
+		reset_taken(mover, from, fd, CLOSED_WORKER);
+	} else if (slots_at(mover->slots, fd)->role == ROLE_WORKER) {
+		close_taken(mover, from, fd, CLOSED_WORKER);
+	} else if (fate == FATE_WAITS) {
+		park(mover, fd, owner, reason);
+	} else {
+		return rehome(mover, pick(mover, fd), fd, now, reason);
+	}
+	return false;
 }
 
 bool mover_take_all(
@@ -106,19 +231,13 @@ bool mover_take_all(
 	service->owner.revoked = true;
 	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
 		struct slot *slot = slots_at(mover->slots, fd);
+		enum loss_fate fate;
 		bool now = false;
-		int err;
 
 		if (slot_owner(slot) != service->owner.id)
 			continue;
-		err = take(from, service, slot, &now);
-		if (err < 0) {
-			close_taken(mover, from, fd, CLOSED_ERROR);
-		} else if (slot->role == ROLE_WORKER) {
-			close_taken(mover, from, fd, CLOSED_WORKER);
-		} else {
-			*moved += rehome(mover, pick(mover, fd), fd, now, reason);
-		}
+		fate = take(mover, from, service, slot, kind_of(reason), &now);
+		*moved += place(mover, from, service->owner.id, fd, fate, now, reason);
 	}
 	owner_release(&service->owner);
 	return true;
@@ -157,8 +276,10 @@ bool mover_close_all(struct mover *mover, struct worker *from, struct incarnatio
 		if (slot_owner(slot) != service->owner.id)
 			continue;
 		*cut += count_unanswered(slot);
-		(void)take(from, service, slot, &now);
-		close_taken(mover, from, fd, CLOSED_SHUTDOWN);
+		if (take(mover, from, service, slot, LOSS_ASKED, &now) == FATE_RESET)
+			reset_taken(mover, from, fd, CLOSED_SHUTDOWN);
+		else
+			close_taken(mover, from, fd, CLOSED_SHUTDOWN);
 	}
 	owner_release(&service->owner);
 	return true;
@@ -187,7 +308,7 @@ unsigned mover_shed(struct mover *mover, struct worker *from, struct worker *onl
 			continue;
 		if (only && pick(mover, fd) != only)
 			continue;
-		if (take(from, service, slot, &nows[found]) < 0)
+		if (take(mover, from, service, slot, LOSS_ASKED, &nows[found]) == FATE_CLOSES)
 			close_taken(mover, from, fd, CLOSED_ERROR);
 		else
 			fds[found++] = fd;
@@ -222,7 +343,7 @@ void mover_give_waiting(struct mover *mover)
 			continue;
 		now = slot->in_len || slot->out_len || slot->eof;
 		slots_take(waiting, slot);
-		(void)rehome(mover, pick(mover, fd), fd, now, REHOMED_KILL);
+		(void)rehome(mover, pick(mover, fd), fd, now, slot->moved);
 	}
 	lock_release(&waiting->lock);
 }
@@ -240,6 +361,7 @@ static void on_released(uv_async_t *async)
 	struct mover *mover = async->data;
 
 	for (;;) {
+		const struct worker *home;
 		struct slot *slot;
 		int fd = -1;
 
@@ -250,8 +372,9 @@ static void on_released(uv_async_t *async)
 		if (fd < 0)
 			return;
 		slot = slots_at(mover->slots, fd);
-		(void)rehome(
-			mover, receiver(mover, fd), fd, slot->in_len || slot->out_len || slot->eof, REHOMED_REBALANCE);
+		home = fleet_worker(mover->fleet, slot->home);
+		(void)rehome(mover, receiver(mover, fd), fd, slot->in_len || slot->out_len || slot->eof,
+			worker_state(home) == STATE_DRAINING ? REHOMED_DRAIN : REHOMED_REBALANCE);
 	}
 }
 
@@ -278,43 +401,71 @@ static void expire_waiting(struct mover *mover, int fd)
 
 bool mover_expire(struct mover *mover, struct slot *slot)
 {
-	if (slot_owner(slot) != mover->waiting.id)
+	uint32_t owner = slot_owner(slot);
+
+	if (owner == mover->waiting.id) {
+		expire_waiting(mover, slots_fd(mover->slots, slot));
+		return true;
+	}
+	if (owner != mover->parked.id)
 		return false;
-	expire_waiting(mover, slots_fd(mover->slots, slot));
+	slot->again = false;
+	slot->refuse = REFUSE_UNKNOWN;
+	unpark(mover, slots_fd(mover->slots, slot));
 	return true;
 }
 
-int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, mover_receiver_fn *receive, void *arg,
-	struct slots *slots, int limit, uv_loop_t *loop, struct mover **out)
+/* An owner without a thread. 0 or a negative UV_ code. */
+static int open_holder(struct owner *owner, struct slots *slots)
+{
+	owner->pollset.epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (owner->pollset.epfd < 0)
+		return UV_EMFILE;
+	owner_init(owner, slots);
+	return 0;
+}
+
+static void close_holder(struct owner *owner)
+{
+	pollset_finish(&owner->pollset);
+	lock_finish(&owner->lock);
+}
+
+int mover_create(struct fleet *fleet, const struct fleet_setup *setup, mover_receiver_fn *receive, void *arg,
+	uv_loop_t *loop, struct mover **out)
 {
 	struct mover *mover = calloc(1, sizeof(*mover));
 	int err = UV_ENOMEM;
 
 	if (!mover)
 		return err;
-	mover->released = malloc((size_t)limit * sizeof(*mover->released));
+	mover->released = malloc((size_t)setup->limit * sizeof(*mover->released));
 	if (!mover->released)
 		goto free_mover;
-	mover->waiting.pollset.epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (mover->waiting.pollset.epfd < 0) {
-		err = UV_EMFILE;
+	err = open_holder(&mover->waiting, setup->slots);
+	if (err < 0)
 		goto free_released;
-	}
-	err = uv_async_init(loop, &mover->released_async, on_released);
+	err = open_holder(&mover->parked, setup->slots);
 	if (err < 0)
 		goto close_waiting;
+	err = uv_async_init(loop, &mover->released_async, on_released);
+	if (err < 0)
+		goto close_parked;
 	mover->released_async.data = mover;
 	lock_init(&mover->released_lock);
-	owner_init(&mover->waiting, slots);
 	mover->fleet = fleet;
-	mover->hooks = *hooks;
+	mover->conf = setup->conf;
+	mover->metrics = setup->metrics;
+	mover->hooks = setup->hooks;
 	mover->receiver = receive;
 	mover->receiver_arg = arg;
-	mover->slots = slots;
+	mover->slots = setup->slots;
 	*out = mover;
 	return 0;
+close_parked:
+	close_holder(&mover->parked);
 close_waiting:
-	pollset_finish(&mover->waiting.pollset);
+	close_holder(&mover->waiting);
 free_released:
 	free(mover->released);
 free_mover:
@@ -325,9 +476,12 @@ free_mover:
 void mover_close(struct mover *mover)
 {
 	/* Nobody is left to serve what waits, or was on its way. */
-	for (int fd = 0; fd < slots_end(mover->slots); fd++)
-		if (slot_owner(slots_at(mover->slots, fd)) == mover->waiting.id)
+	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
+		uint32_t owner = slot_owner(slots_at(mover->slots, fd));
+
+		if (owner == mover->waiting.id || owner == mover->parked.id)
 			close_homeless(mover, fd, CLOSED_SHUTDOWN);
+	}
 	while (mover->n_released)
 		close_homeless(mover, mover->released[--mover->n_released], CLOSED_SHUTDOWN);
 	uv_close((uv_handle_t *)&mover->released_async, NULL);
@@ -337,9 +491,9 @@ void mover_destroy(struct mover *mover)
 {
 	if (!mover)
 		return;
-	pollset_finish(&mover->waiting.pollset);
+	close_holder(&mover->waiting);
+	close_holder(&mover->parked);
 	lock_finish(&mover->released_lock);
-	lock_finish(&mover->waiting.lock);
 	free(mover->released);
 	free(mover);
 }

@@ -2,7 +2,12 @@
  * mover.h - takes connections from one incarnation and gives them to another.
  *
  * The one way a connection changes hands; rules in slots.h. Kill and rebalance are the same operation with another
- * choice of slots.
+ * choice of slots. What becomes of the request on it is loss.h's to say; of those that it lets run again after a stall
+ * or a failure, no more do than budget.h allows.
+ *
+ * A connection that nobody serves is held by an owner without a thread: waiting, while no worker is up; parked, while
+ * its request may only run again when the thread that had it first has ended, which a stuck one may not do in
+ * MOVER_PARK_MS.
  *
  * Thread: the control thread; mover_release() a worker's, under its service's lock.
  */
@@ -14,17 +19,20 @@
 
 struct mover;
 
-enum { MOVER_AT_ONCE = 512 }; /* connections that one shed takes: about a millisecond of the giver's lock */
+enum {
+	MOVER_AT_ONCE = 512,  /* connections that one shed takes: about a millisecond of the giver's lock */
+	MOVER_PARK_MS = 1000, /* then the client is told that the outcome is unknown */
+};
 
 /* The worker for a connection that a live one lets go; NULL: none is up. */
 typedef struct worker *mover_receiver_fn(void *arg, int fd);
 
 /*
- * 0 or a negative UV_ code. Of hooks: pick() for connections that have lost their worker, refuse() for those that wait
- * for one in vain. limit: the descriptor limit.
+ * 0 or a negative UV_ code. Of setup's hooks: pick() for connections that have lost their worker, refuse() for those
+ * that wait for one in vain.
  */
-int mover_create(struct fleet *fleet, const struct fleet_hooks *hooks, mover_receiver_fn *receiver, void *arg,
-	struct slots *slots, int limit, uv_loop_t *loop, struct mover **out);
+int mover_create(struct fleet *fleet, const struct fleet_setup *setup, mover_receiver_fn *receiver, void *arg,
+	uv_loop_t *loop, struct mover **out);
 void mover_destroy(struct mover *mover); /* accepts NULL; after mover_close() */
 /* No worker runs any more: closes what waits for one, and the handles. */
 void mover_close(struct mover *mover);
@@ -33,7 +41,8 @@ void mover_close(struct mover *mover);
 bool mover_give(struct mover *mover, struct worker *worker, int fd, bool now);
 /*
  * Revokes the incarnation and takes all its slots: those that may move go to the others, or wait for one to be up; the
- * rest are closed. moved counts the first. false: its lock is busy, try again next tick.
+ * rest are closed. moved counts those that have another worker now. reason, as which they are counted, says what kind
+ * of loss it is too. false: its lock is busy, try again next tick.
  */
 bool mover_take_all(
 	struct mover *mover, struct worker *from, struct incarnation *incarnation, unsigned reason, unsigned *moved);
@@ -47,9 +56,11 @@ bool mover_close_all(struct mover *mover, struct worker *from, struct incarnatio
 unsigned mover_shed(struct mover *mover, struct worker *from, struct worker *only, unsigned n, unsigned reason);
 /* from keeps what it has. */
 void mover_end_shed(struct worker *from);
+/* The thread of incarnation, which is not freed yet, has ended: what was parked for that goes on. */
+void mover_ended(struct mover *mover, struct incarnation *incarnation);
 /* A worker is up: what waited for one is given out. */
 void mover_give_waiting(struct mover *mover);
-/* If slot waits for a worker to be up: its deadline has passed, so it is refused. false: it is somebody else's. */
+/* If slot waits or is parked: its deadline has passed, so it is refused. false: it is somebody else's. */
 bool mover_expire(struct mover *mover, struct slot *slot);
 /* For service.release. */
 void mover_release(struct mover *mover, int fd);

@@ -196,7 +196,7 @@ static const char *await_busy(struct daemon *daemon, const char *but)
 /* The thread is stuck in a handler for two seconds; nobody else waits for it. */
 static void a_kill_inside_a_handler_holds_nobody_up(void **state)
 {
-	struct daemon *daemon = daemon_start("testapp", "", NULL);
+	struct daemon *daemon = daemon_start("testapp", "", "stall_timeout=1h", NULL);
 	const char *first, *second;
 	struct wire *get, *post;
 	struct reply *reply;

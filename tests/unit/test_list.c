@@ -64,6 +64,17 @@ static void list_pops_in_the_order_of_pushes(void **state)
 	assert_null(list_pop(&f->list));
 }
 
+static void list_inserts_in_front(void **state)
+{
+	struct fixture *f = *state;
+
+	list_insert(&f->list.head, &f->items[3].node);
+	list_insert(&f->items[3].node, &f->items[0].node);
+	list_insert(&f->items[3].node, &f->items[2].node);
+	list_insert(&f->items[2].node, &f->items[1].node);
+	assert_values(&f->list, (int[]){ 0, 1, 2, 3 }, 4);
+}
+
 static void list_removes_from_anywhere(void **state)
 {
 	struct fixture *f = *state;
@@ -108,6 +119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(list_pops_in_the_order_of_pushes, setup),
+		cmocka_unit_test_setup(list_inserts_in_front, setup),
 		cmocka_unit_test_setup(list_removes_from_anywhere, setup),
 		cmocka_unit_test_setup(list_splice_moves_all_to_the_end, setup),
 		cmocka_unit_test_setup(list_splice_takes_empty_lists, setup),

@@ -23,7 +23,7 @@ static void handle(struct rms_request *req, void *state)
 /* data is the route's own path, by which it is known. */
 #define ROUTE(method, path) \
 	{ \
-		method, path, handle, method " " path \
+		method, path, handle, method " " path, NULL \
 	}
 
 static const struct rms_route routes[] = {
@@ -177,7 +177,7 @@ static void router_finds_nothing_when_empty(void **state)
 static void router_copies_paths(void **state)
 {
 	char path[] = "/copied/:name";
-	const struct rms_route one[] = { { "GET", path, handle, NULL }, { 0 } };
+	const struct rms_route one[] = { { "GET", path, handle, NULL, NULL }, { 0 } };
 	char params[32];
 	const char *allow;
 
@@ -228,7 +228,7 @@ static void router_refuses_bad_routes(void **state)
 
 	assert_int_equal(router_add(*state, routes, false, NULL), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		const struct rms_route table[] = { { "PUT", "/good", handle, NULL }, bad[i].row, { 0 } };
+		const struct rms_route table[] = { { "PUT", "/good", handle, NULL, NULL }, bad[i].row, { 0 } };
 		const struct rms_route *row = NULL;
 		struct router *router = router_create(true);
 		int err;
@@ -252,7 +252,7 @@ static void router_holds_many_routes(void **state)
 	const char *allow;
 
 	for (unsigned i = 0; i < MANY; i++) {
-		const struct rms_route one[] = { { "GET", path, handle, NULL }, { 0 } };
+		const struct rms_route one[] = { { "GET", path, handle, NULL, NULL }, { 0 } };
 
 		sprintf(path, "/%u", i * 7919 % MANY);
 		assert_int_equal(router_add(*state, one, false, NULL), 0);

@@ -1,0 +1,317 @@
+/* handling.c - from a parsed request to its reply, through the app. */
+#include "http/handling.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/answer.h"
+#include "http/loss.h"
+#include "http/request.h"
+
+void handling_drop_message(struct slot *slot)
+{
+	if (!slot->message)
+		return;
+	message_finish(slot->message);
+	free(slot->message);
+	slot->message = NULL;
+}
+
+void handling_consume(struct slot *slot, uint32_t len)
+{
+	slot->in_off += len;
+	slot->running_len = 0;
+	slot->lost = 0;
+	slot->again = slot->suspect = false;
+	slot->started_ns = slot->received_ns;
+	slot_enter(slot, CONN_IDLE, 0);
+}
+
+/* What is here of a request, and what is still to come, is not looked at any more. */
+static void consume_all(struct slot *slot)
+{
+	handling_drop_message(slot);
+	handling_consume(slot, slot->in_len - slot->in_off);
+	slot->close_after = true;
+	slot->linger = true;
+	slot->closed_reason = CLOSED_KEEPALIVE_END;
+}
+
+/* The slot's request is over: a reply that comes finds another tag and is dropped. */
+static void forget(struct service *service, struct slot *slot)
+{
+	slot->request = NULL;
+	slot->deferred = slot->feeding = slot->streamed = false;
+	if (slot->counted)
+		metrics_sub(service->set.shard, METRIC_in_flight, 1);
+}
+
+void handling_abandon(struct service *service, struct slot *slot)
+{
+	struct rms_request *req = slot->request;
+
+	if (!req)
+		return;
+	/* What the client got of it is a reply all the same. */
+	if (slot->streamed && slot->counted)
+		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(req->reply.status), 1);
+	forget(service, slot);
+	service_gone(service, req);
+}
+
+static void commit(struct service *service, struct slot *slot, struct rms_request *req)
+{
+	bool counted = !req->match.route->uncounted;
+
+	forget(service, slot);
+	if (req->stream.begun) {
+		answer_end(service, slot, req, counted);
+		return;
+	}
+	if (service_is_ending(service, slot))
+		req->reply.keep_alive = false;
+	answer_put(service, slot, &req->reply, counted);
+}
+
+/* The reply came before the body was whole: the rest of the connection means nothing any more. */
+static void commit_early(struct service *service, struct slot *slot, struct rms_request *req)
+{
+	req->reply.keep_alive = false;
+	commit(service, slot, req);
+	consume_all(slot);
+}
+
+void handling_answer(struct service *service, struct slot *slot, struct rms_request *req)
+{
+	assert(slot->request == req);
+	if (slot->feeding) {
+		commit_early(service, slot, req);
+		return;
+	}
+	commit(service, slot, req);
+	handling_consume(slot, slot->running_len);
+}
+
+/* req, of message, becomes the slot's. */
+static void begin(
+	struct service *service, struct slot *slot, int fd, struct rms_request *req, const struct message *message)
+{
+	slot->repeat = (uint8_t)loss_repeat(message->method);
+	slot->deferred = true;
+	slot->streamed = false;
+	slot->feeding = req->match.route->body != NULL;
+	slot->request = req;
+	req->tag = slot_tag(slot, fd);
+	req->attempt = slot->lost + 1;
+	/* A scrape of a worker's own port must not see itself; a verb on the control socket is waited for. */
+	slot->counted = !req->match.route->uncounted || slot->role == ROLE_CONTROL;
+	if (slot->counted)
+		metrics_add(service->set.shard, METRIC_in_flight, 1);
+	if (slot->again)
+		metrics_add(service->set.shard, METRIC_replayed, 1);
+	slot->again = false;
+}
+
+/* Before the app is called. */
+static void lend(struct service *service, struct slot *slot, struct rms_request *req) RELEASES(service->owner.lock)
+{
+	assert(!slot->out_cap);
+	slot->out = service->batch.data;
+	slot->out_len = (uint32_t)service->batch.len;
+	slot->deferred = false;
+	req->in_handler = true;
+	lock_release(&service->owner.lock);
+}
+
+/* And after it. */
+static bool regain(struct service *service, struct slot *slot, struct rms_request *req) ACQUIRES(service->owner.lock)
+{
+	req->in_handler = false;
+	service_beat(service);
+	lock_acquire(&service->owner.lock);
+	if (!req->replied || req->gone)
+		service_keep(service, req);
+	if (service->owner.revoked) {
+		if (req->replied && !req->gone)
+			service_spare(service, req);
+		outbuf_reset(&service->batch, 0);
+		return false;
+	}
+	assert(owner_find(&service->owner, req->tag) == slot);
+	slot->out = NULL;
+	slot->out_len = 0;
+	slot->deferred = true;
+	return true;
+}
+
+/* Whether the app has answered it, and was not told before that nobody takes the answer. */
+static bool is_answered(const struct rms_request *req)
+{
+	return req->replied && !req->gone;
+}
+
+static bool call(struct service *service, struct slot *slot, struct rms_request *req) REQUIRES(service->owner.lock)
+{
+	uint32_t len = slot->running_len;
+
+	slot->feeding = false;
+	slot_enter(slot, CONN_HANDLING, 0);
+	if (!req->replied) {
+		lend(service, slot, req);
+		req->handle(req, service->state);
+		if (!regain(service, slot, req))
+			return false;
+	}
+	if (!is_answered(req))
+		return true;
+	commit(service, slot, req);
+	service_spare(service, req);
+	handling_consume(slot, len);
+	return true;
+}
+
+/* What is here of the body and new, to the app: from a copy, since who takes the slot takes its input with it. */
+static bool feed(struct service *service, struct slot *slot, struct rms_request *req, const struct message *message)
+	REQUIRES(service->owner.lock)
+{
+	const char *body = slot->in + slot->in_off + message->head_len;
+	size_t len = slot->in_len - slot->in_off - message->head_len;
+
+	if (message->chunked) {
+		body = message->chunked_body.data;
+		len = message->chunked_body.len;
+	} else if (len > message->body.len) {
+		len = message->body.len;
+	}
+	if (len == req->fed || req->replied)
+		return true;
+	outbuf_reset(&service->piece, SERVICE_READ_SIZE);
+	outbuf_append(&service->piece, body + req->fed, len - req->fed);
+	if (service->piece.failed) {
+		metrics_add(service->set.shard, METRIC_errors + ERROR_INTERNAL, 1);
+		req->reply.status = 500;
+		req->stream.bytes.failed = true;
+		req->replied = true;
+		return true;
+	}
+	req->fed = len;
+	lend(service, slot, req);
+	req->match.route->body(req, service->state, service->piece.data, service->piece.len);
+	return regain(service, slot, req);
+}
+
+/*
+ * The request that message, with a head that is whole, asks for; with its body, if that is whole and the route does not
+ * want pieces. NULL: it is answered already, by reply.
+ */
+static struct rms_request *prepare(struct service *service, struct slot *slot, struct message *message, bool whole,
+	struct reply *reply) REQUIRES(service->owner.lock)
+{
+	const struct router *router = service->set.routers[slot->role];
+	const char *base = slot->in + slot->in_off;
+	struct rms_request *req = service_request(service);
+
+	if (!req || !request_fill(req, message, base))
+		goto out_of_memory;
+	req->service = service;
+	req->reply = *reply;
+	router_find(router, (int)message->method, req->path, strlen(req->path), &req->match);
+	if (answer_unhandled(service, slot, &req->match, reply)) {
+		service_spare(service, req);
+		return NULL;
+	}
+	if (whole && !req->match.route->body && !request_fill_body(req, message, base))
+		goto out_of_memory;
+	req->handle = req->match.route->handle;
+	if (faults_active(service->set.faults))
+		fault_apply(service, req);
+	return req;
+out_of_memory:
+	request_destroy(req);
+	reply->status = 500;
+	reply->keep_alive = false;
+	metrics_add(service->set.shard, METRIC_errors + ERROR_INTERNAL, 1);
+	answer_status(service, slot, reply, "out of memory");
+	return NULL;
+}
+
+static struct reply reply_to(const struct service *service, const struct slot *slot, const struct message *message)
+{
+	return (struct reply){
+		.head_only = message->method == HTTP_HEAD,
+		.keep_alive = message->keep_alive && !service_is_ending(service, slot),
+		.old_client = message->minor == 0,
+	};
+}
+
+bool handling_run(struct service *service, struct slot *slot, int fd, struct message *message)
+{
+	struct rms_request *req = slot->request;
+	struct reply reply = reply_to(service, slot, message);
+	uint32_t len = message->length;
+
+	if (!req) {
+		req = prepare(service, slot, message, true, &reply);
+		if (req)
+			begin(service, slot, fd, req, message);
+	}
+	if (slot->feeding) {
+		slot_enter(slot, CONN_READING, slot_deadline(slot));
+		if (!feed(service, slot, req, message))
+			return false;
+		if (is_answered(req)) {
+			commit(service, slot, req);
+			service_spare(service, req);
+			req = NULL;
+		}
+	}
+	if (message->chunked)
+		message_finish(message);
+	handling_drop_message(slot);
+	if (!req) {
+		handling_consume(slot, len);
+		return true;
+	}
+	slot->running_len = len;
+	return call(service, slot, req);
+}
+
+/* Whether message is for a route that wants pieces; its body is not whole. */
+static bool wants_pieces(const struct service *service, const struct slot *slot, const struct message *message)
+{
+	const struct router *router = service->set.routers[slot->role];
+	const char *path = slot->in + slot->in_off + message->path.at;
+	struct router_match match;
+
+	if (!router_takes_pieces(router))
+		return false;
+	router_find(router, (int)message->method, path, message->path.len, &match);
+	return match.route && match.route->body;
+}
+
+bool handling_feed(struct service *service, struct slot *slot, int fd)
+{
+	struct message *message = slot->message;
+	struct rms_request *req = slot->request;
+	struct reply reply = reply_to(service, slot, message);
+
+	if (!req) {
+		if (!wants_pieces(service, slot, message))
+			return true;
+		req = prepare(service, slot, message, false, &reply);
+		if (!req) {
+			consume_all(slot);
+			return true;
+		}
+		begin(service, slot, fd, req, message);
+	}
+	slot_enter(slot, CONN_READING, slot_deadline(slot));
+	if (!feed(service, slot, req, message))
+		return false;
+	if (is_answered(req)) {
+		commit_early(service, slot, req);
+		service_spare(service, req);
+	}
+	return true;
+}
