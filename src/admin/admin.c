@@ -27,10 +27,12 @@ static void get_livez(struct rms_request *req, void *state)
 	uint64_t beat = atomic_load_explicit(&door_admin(req)->beat_ms, memory_order_relaxed);
 
 	(void)state;
-	if (uv_hrtime() / 1000000 - beat < BEAT_LATE_MS)
-		rms_reply_text(req, 200, "ok\n");
-	else
+	if (uv_hrtime() / 1000000 - beat >= BEAT_LATE_MS)
 		rms_reply_text(req, 503, "the control loop does not turn\n");
+	else if (fleet_is_stuck(door_admin(req)->set.fleet))
+		rms_reply_text(req, 503, "a worker is stalled, and too many threads are stuck to replace it\n");
+	else
+		rms_reply_text(req, 200, "ok\n");
 }
 
 static void get_readyz(struct rms_request *req, void *state)
