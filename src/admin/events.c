@@ -239,12 +239,12 @@ static void on_event(struct door_mail *mail, struct admin *admin)
 	struct outbuf data = { 0 };
 
 	atomic_fetch_sub_explicit(&admin->events_waiting, 1, memory_order_relaxed);
-	drill_see(admin, &em->event);
 	if (admin->events.n) {
 		write_event(&data, &em->event);
 		events_publish(admin, names[em->event.kind], &data);
 		outbuf_finish(&data);
 	}
+	drill_see(admin, &em->event);
 	free(em);
 }
 
