@@ -99,7 +99,7 @@ static int add(struct router *router, const struct rms_route *routes, const stru
 
 static int build_routers(struct admin *admin)
 {
-	const struct rms_route *const verbs[] = { door_verbs, door_fault_verbs, drill_verdict };
+	const struct rms_route *const verbs[] = { door_verbs, door_fault_verbs, drill_verdict, NULL };
 	struct router *read_only = router_create(false);
 	struct router *control = router_create(false);
 	int err = UV_ENOMEM;
@@ -113,7 +113,7 @@ static int build_routers(struct admin *admin)
 		err = add(control, pages, admin, false);
 	if (!err)
 		err = add(control, drill_routes, admin, false);
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs) && !err; i++)
+	for (unsigned i = 0; verbs[i] && !err; i++)
 		err = add(control, verbs[i], admin, true);
 	return err;
 }

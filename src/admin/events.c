@@ -22,38 +22,48 @@ struct event_mail {
 
 /* ---- subscribers ---- */
 
-static void drop(struct subscriber *subscriber)
+/* It is out of the list. */
+static void end(struct subscriber *subscriber)
 {
 	struct events *events = &subscriber->admin->events;
 
-	list_remove(&subscriber->node);
 	if (--events->n == 0)
 		uv_timer_stop(&events->second);
 	rms_reply_end(subscriber->req);
 }
 
-static void tell(struct subscriber *subscriber, const void *bytes, size_t len)
+static void drop(struct subscriber *subscriber)
 {
-	if (rms_reply_unsent(subscriber->req) > EVENTS_UNSENT) {
-		log_warn("a subscriber of events does not read: dropped", "unsent=%zu",
-			rms_reply_unsent(subscriber->req));
-		drop(subscriber);
-	} else if (!rms_reply_write(subscriber->req, bytes, len)) {
-		drop(subscriber);
-	}
+	list_remove(&subscriber->node);
+	end(subscriber);
+}
+
+/* False: it is to be dropped. */
+static bool tell(struct subscriber *subscriber, const void *bytes, size_t len)
+{
+	size_t unsent = rms_reply_unsent(subscriber->req);
+
+	if (unsent <= EVENTS_UNSENT)
+		return rms_reply_write(subscriber->req, bytes, len);
+	log_warn("a subscriber of events does not read: dropped", "unsent=%zu", unsent);
+	return false;
 }
 
 /* figures: only to those who want them. */
 static void tell_all(struct events *events, const void *bytes, size_t len, bool figures)
 {
-	struct list_node *node = events->subscribers.head.next;
+	struct list all;
+	struct list_node *node;
 
-	while (node != &events->subscribers.head) {
+	list_init(&all);
+	list_splice(&all, &events->subscribers);
+	while ((node = list_pop(&all))) {
 		struct subscriber *subscriber = list_entry(node, struct subscriber, node);
 
-		node = node->next;
-		if (subscriber->figures || !figures)
-			tell(subscriber, bytes, len);
+		if ((figures && !subscriber->figures) || tell(subscriber, bytes, len))
+			list_push(&events->subscribers, node);
+		else
+			end(subscriber);
 	}
 }
 
@@ -156,8 +166,8 @@ static void greet(struct subscriber *subscriber)
 	outbuf_text(&out, ": rmsd " RMSD_VERSION "\nretry: 1000\n\n");
 	if (subscriber->figures)
 		frame_figures(subscriber->admin, &out);
-	if (!out.failed)
-		tell(subscriber, out.data, out.len);
+	if (out.failed || !tell(subscriber, out.data, out.len))
+		drop(subscriber);
 	outbuf_finish(&out);
 }
 
@@ -209,8 +219,13 @@ void events_open(struct admin *admin, uv_loop_t *loop)
 
 void events_close(struct admin *admin)
 {
-	while (!list_empty(&admin->events.subscribers))
-		drop(list_entry(admin->events.subscribers.head.next, struct subscriber, node));
+	struct list all;
+	struct list_node *node;
+
+	list_init(&all);
+	list_splice(&all, &admin->events.subscribers);
+	while ((node = list_pop(&all)))
+		end(list_entry(node, struct subscriber, node));
 }
 
 /* ---- what the fleet tells ---- */
@@ -239,12 +254,12 @@ static void on_event(struct door_mail *mail, struct admin *admin)
 	struct outbuf data = { 0 };
 
 	atomic_fetch_sub_explicit(&admin->events_waiting, 1, memory_order_relaxed);
-	drill_see(admin, &em->event);
 	if (admin->events.n) {
 		write_event(&data, &em->event);
 		events_publish(admin, names[em->event.kind], &data);
 		outbuf_finish(&data);
 	}
+	drill_see(admin, &em->event);
 	free(em);
 }
 

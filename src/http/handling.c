@@ -104,8 +104,8 @@ static void begin(
 	slot->request = req;
 	req->tag = slot_tag(slot, fd);
 	req->attempt = slot->lost + 1;
-	/* A scrape of a worker's own port must not see itself; a verb on the control socket is waited for. */
-	slot->counted = !req->match.route->uncounted || slot->role == ROLE_CONTROL;
+	/* A scrape of a worker's own port must not see itself. */
+	slot->counted = !req->match.route->uncounted;
 	if (slot->counted)
 		metrics_add(service->set.shard, METRIC_in_flight, 1);
 	if (slot->again)

@@ -8,6 +8,7 @@ void drain_begin(struct worker *worker, uint64_t timeout_ms, bool again)
 
 	worker->drain_until_ms = fleet_now_ms() + timeout_ms;
 	worker->drain_again = again;
+	worker->drain_moved = worker->moved_away;
 	(void)fleet_enter(worker, STATE_DRAINING);
 	worker->drain_alone = !fleet_up(worker->fleet);
 	atomic_store_explicit(&service->draining, true, memory_order_relaxed);

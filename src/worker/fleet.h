@@ -47,6 +47,7 @@ struct worker {
 	unsigned start_why;      /* enum metrics_restart, of that start */
 	uint64_t drain_until_ms; /* while draining */
 	bool drain_again;        /* start it again when it is down */
+	uint64_t drain_moved;    /* moved_away when it began */
 	bool drain_alone;        /* nobody else was up: what it lets go waits */
 	uint64_t moved_away;     /* connections that others have got from it, ever */
 	struct list waiting;     /* orders that end when it is up */

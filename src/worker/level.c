@@ -180,16 +180,18 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct level *level = timer->data;
 	bool up = fleet_up(level->fleet) > 1;
-	bool left = false;
+	bool left = false, in_time = level->ticks_left > 0;
 
 	if (level->hashed)
 		up = up && level->newcomer && worker_state(level->newcomer) == STATE_UP;
-	if (up && level->ticks_left--)
+	if (up && in_time) {
+		level->ticks_left--;
 		left = level->hashed ? take_hashed(level) : take_surplus(level);
+	}
 	if (left)
 		return;
 	level_end(level);
-	if (up)
+	if (up && in_time)
 		fleet_tell_even(level->fleet);
 }
 
