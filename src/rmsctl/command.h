@@ -22,6 +22,7 @@ enum command_view {
 	VIEW_text,
 	VIEW_version,
 	VIEW_drill,
+	VIEW_events,
 };
 
 enum command_option {

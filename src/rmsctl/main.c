@@ -8,6 +8,7 @@
 #include "rmsctl/answer.h"
 #include "rmsctl/command.h"
 #include "rmsctl/drill.h"
+#include "rmsctl/events.h"
 #include "rmsctl/rolling.h"
 #include "rmsctl/table.h"
 
@@ -125,6 +126,8 @@ int main(int argc, char **argv)
 		command_help(&out);
 	else if (task.command->view == VIEW_drill)
 		code = drill_run(&task, &out, &why);
+	else if (task.command->view == VIEW_events)
+		code = events_run(&task, &why);
 	else if (task.given[OPTION_all])
 		code = rolling_restart(&task, &out, &why);
 	else

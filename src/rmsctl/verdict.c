@@ -57,15 +57,17 @@ static void judge_requests(const struct drill_plan *plan, const struct load_book
 	struct check *check = &checks[CHECK_failed];
 
 	measure(check, (double)failed, plan->max_failed);
-	say(check, "%llu of %u requests failed", (unsigned long long)failed, books->samples.n);
+	say(check, "%llu of %u requests failed (at most %llu)", (unsigned long long)failed, books->samples.n,
+		(unsigned long long)plan->max_failed);
 
 	check = &checks[CHECK_kept];
 	measure(check, (double)books->closed_idle, plan->max_failed);
-	say(check, "%llu idle connections lost", (unsigned long long)books->closed_idle);
+	say(check, "%llu idle connections lost (at most %llu)", (unsigned long long)books->closed_idle,
+		(unsigned long long)plan->max_failed);
 
 	check = &checks[CHECK_pause];
 	measure(check, (double)books->pause_ns / 1e6, plan->max_pause_ms);
-	say(check, "%.1f ms without a reply, at the longest", check->value);
+	say(check, "%.1f ms without a reply, at the longest (at most %.0f ms)", check->value, check->limit);
 
 	check = &checks[CHECK_accounts];
 	check->passed =
@@ -82,9 +84,10 @@ static void judge_worker(
 
 	measure(check, spans->detection, plan->max_detect_ms);
 	if (check->measured)
-		say(check, "%s was out of rotation after %.1f ms", plan->worker, spans->detection);
+		say(check, "%s was out of rotation after %.1f ms (at most %.0f ms)", plan->worker, check->value,
+			check->limit);
 	else
-		say(check, "%s was never out of rotation", plan->worker);
+		say(check, "%s was never out of rotation (at most %.0f ms)", plan->worker, check->limit);
 
 	check = &checks[CHECK_return];
 	check->passed = spans->back >= 0;
