@@ -193,7 +193,7 @@ static void a_request_that_stalls_two_workers_is_poison(void **state)
 	reply_expect(wire_reply(wire), 200, "x");
 	assert_true(restarts(daemon, "stall") == 2);
 	assert_true(daemon_metric(daemon, "rmsd_http_errors_total", "reason=\"poison\"", NULL) == 1);
-	assert_non_null(strstr(daemon_await_log(daemon, "poison"), "/spin-always/2000"));
+	assert_non_null(strstr(daemon_await_log(daemon, "two workers in a row"), "/spin-always/2000"));
 	wire_close(wire);
 	stop_when_all_have_ended(daemon, threads);
 }
