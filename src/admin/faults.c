@@ -31,11 +31,20 @@ void door_open_faults(struct admin *admin, uv_loop_t *loop)
 	admin->expiry.data = admin;
 }
 
-static bool are_on(struct rms_request *req)
+/* Whether faults are on, and the generation is the one that the operator has seen; if not, it has been answered. */
+static bool may(struct rms_request *req, const struct query *query)
 {
-	if (door_admin(req)->set.conf->faults == FLAG_ON)
+	const struct query_value *wanted = &query->values[QUERY_IF_GENERATION];
+	const struct admin *admin = door_admin(req);
+	uint64_t generation = fleet_generation(admin->set.fleet);
+
+	if (admin->set.conf->faults == FLAG_OFF)
+		door_refuse(req, 409, "%s", DOOR_FAULTS_OFF);
+	else if (wanted->given && wanted->number != generation)
+		door_refuse(req, 409, "the generation is %llu, not %llu: somebody was faster",
+			(unsigned long long)generation, (unsigned long long)wanted->number);
+	else
 		return true;
-	door_refuse(req, 409, "%s", DOOR_FAULTS_OFF);
 	return false;
 }
 
@@ -86,8 +95,8 @@ static void post_faults(struct rms_request *req, void *state)
 {
 	enum {
 		NEEDED = QUERY_BIT(QUERY_TTL),
-		ACCEPTED = NEEDED | QUERY_BIT(QUERY_DELAY) | QUERY_BIT(QUERY_STATUS) | QUERY_BIT(QUERY_PERCENT) |
-			QUERY_BIT(QUERY_WORKER) | QUERY_BIT(QUERY_PATH),
+		ACCEPTED = NEEDED | QUERY_BIT(QUERY_IF_GENERATION) | QUERY_BIT(QUERY_DELAY) | QUERY_BIT(QUERY_STATUS) |
+			QUERY_BIT(QUERY_PERCENT) | QUERY_BIT(QUERY_WORKER) | QUERY_BIT(QUERY_PATH),
 	};
 	struct admin *admin = door_admin(req);
 	struct door_asker asker;
@@ -96,7 +105,7 @@ static void post_faults(struct rms_request *req, void *state)
 	unsigned id;
 
 	(void)state;
-	if (!door_read(req, &query, ACCEPTED, NEEDED) || !are_on(req) || !read_fault(req, &query, &fault))
+	if (!door_read(req, &query, ACCEPTED, NEEDED) || !may(req, &query) || !read_fault(req, &query, &fault))
 		return;
 	id = faults_add(admin->set.faults, &fault);
 	if (!id) {
@@ -118,7 +127,7 @@ static void delete_faults(struct rms_request *req, void *state)
 	unsigned id, cleared;
 
 	(void)state;
-	if (!door_read(req, &query, QUERY_BIT(QUERY_ID), 0) || !are_on(req))
+	if (!door_read(req, &query, QUERY_BIT(QUERY_ID) | QUERY_BIT(QUERY_IF_GENERATION), 0) || !may(req, &query))
 		return;
 	id = (unsigned)query.values[QUERY_ID].number;
 	cleared = faults_clear(admin->set.faults, id);
@@ -161,7 +170,7 @@ static void get_faults(struct rms_request *req, void *state)
 	unsigned n;
 
 	(void)state;
-	if (!door_read(req, &query, 0, 0) || !are_on(req))
+	if (!door_read(req, &query, 0, 0) || !may(req, &query))
 		return;
 	n = faults_list(admin->set.faults, now_ns, faults);
 	outbuf_text(&out, "{\"ok\":true,\"faults\":[");

@@ -213,8 +213,11 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 			break;
 		}
 
-		if (service->batch.len >= FLUSH_AT && transfer_send(service, slot, fd) != TRANSFER_DONE)
+		if (service->batch.len >= FLUSH_AT && transfer_send(service, slot, fd) != TRANSFER_DONE) {
+			/* By the time that the slot settles the client may have taken it: then no event will come. */
+			service_queue(service, slot, slot_tag(slot, fd));
 			break;
+		}
 		if (!budget--) {
 			service_queue(service, slot, slot_tag(slot, fd));
 			break;
@@ -235,7 +238,7 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 			message_finish(&service->scratch);
 		} else if (!keep_message(service, slot)) {
 			slot->close_after = true;
-		} else if (message->head_done && !take_part(service, slot, fd)) {
+		} else if (slot->message->head_done && !take_part(service, slot, fd)) {
 			return;
 		}
 		break;

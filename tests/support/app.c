@@ -1,34 +1,15 @@
 /* app.c - the app that system tests run: handlers that echo, wait, block, and answer at length. */
-#include <rms/rms.h>
+#include "support/app.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-#include <uv.h>
-
-struct pending;
-
-/* One per worker. */
-struct testapp {
-	unsigned long counted;
-	struct pending *pending; /* every deferred reply whose timer runs */
-};
-
-/* A reply that a timer will give. Owned by the loop from start to its close callback. */
-struct pending {
-	uv_timer_t timer; /* first: a handle is cast back to it */
-	struct rms_request *req;
-	struct testapp *app;
-	struct pending *next, **link;
-};
 
 /* Over all workers and their incarnations: tells a request that ran twice from two requests. */
 static _Atomic unsigned long total_counted;
 
-static unsigned long number(const struct rms_request *req, const char *param)
+unsigned long app_number(const struct rms_request *req, const char *param)
 {
 	return strtoul(rms_request_param(req, param), NULL, 10);
 }
@@ -59,46 +40,61 @@ static void free_pending(uv_handle_t *handle)
 	free(handle);
 }
 
-static void end_pending(struct pending *pending)
+void app_end(struct pending *pending)
 {
 	*pending->link = pending->next;
 	if (pending->next)
 		pending->next->link = pending->link;
+	if (pending->ended)
+		pending->ended(pending);
 	uv_close((uv_handle_t *)&pending->timer, free_pending);
 }
 
-static void on_due(uv_timer_t *timer)
+static void on_timer(uv_timer_t *timer)
 {
 	struct pending *pending = (struct pending *)timer;
 
-	rms_reply_textf(pending->req, 200, "slept on %s\n", rms_request_worker(pending->req));
-	end_pending(pending);
+	pending->due(pending);
 }
 
-static void defer(struct rms_request *req, void *state)
+struct pending *app_later(struct rms_request *req, void (*due)(struct pending *pending), unsigned long ms, bool repeat)
 {
-	struct testapp *app = state;
+	struct testapp *app = rms_request_state(req);
 	struct pending *pending = calloc(1, sizeof(*pending));
 
 	if (!pending || uv_timer_init(rms_request_loop(req), &pending->timer) < 0) {
 		free(pending);
 		rms_reply_text(req, 500, "out of memory\n");
-		return;
+		return NULL;
 	}
 	pending->req = req;
 	pending->app = app;
+	pending->due = due;
 	pending->link = &app->pending;
 	pending->next = app->pending;
 	if (pending->next)
 		pending->next->link = &pending->next;
 	app->pending = pending;
-	uv_timer_start(&pending->timer, on_due, number(req, "ms"), 0);
+	uv_timer_start(&pending->timer, on_timer, ms, repeat ? ms : 0);
+	return pending;
+}
+
+static void on_due(struct pending *pending)
+{
+	rms_reply_textf(pending->req, 200, "slept on %s\n", rms_request_worker(pending->req));
+	app_end(pending);
+}
+
+static void defer(struct rms_request *req, void *state)
+{
+	(void)state;
+	(void)app_later(req, on_due, app_number(req, "ms"), false);
 }
 
 /* Holds the worker's thread, as a handler that computes or makes a blocking call does. */
 static void block(struct rms_request *req, void *state)
 {
-	unsigned long ms = number(req, "ms");
+	unsigned long ms = app_number(req, "ms");
 	uint64_t until = uv_hrtime() + ms * 1000000;
 
 	(void)state;
@@ -147,7 +143,7 @@ static void get_total(struct rms_request *req, void *state)
 
 static void get_big(struct rms_request *req, void *state)
 {
-	size_t len = number(req, "kb") * 1024;
+	size_t len = app_number(req, "kb") * 1024;
 	char *bytes = malloc(len + 1);
 
 	(void)state;
@@ -174,6 +170,14 @@ static void get_twice(struct rms_request *req, void *state)
 	rms_reply_text(req, 500, "second");
 }
 
+/* What an app does that cannot go on. */
+static void get_fail(struct rms_request *req, void *state)
+{
+	(void)state;
+	uv_stop(rms_request_loop(req));
+	rms_reply_text(req, 200, "this was the last one\n");
+}
+
 static void get_worker(struct rms_request *req, void *state)
 {
 	(void)state;
@@ -196,7 +200,7 @@ static void stop(void *state)
 	struct testapp *app = state;
 
 	while (app->pending)
-		end_pending(app->pending);
+		app_end(app->pending);
 }
 
 static const struct rms_route routes[] = {
@@ -214,8 +218,37 @@ static const struct rms_route routes[] = {
 	{ "GET", "/big/:kb", get_big, NULL, NULL },
 	{ "GET", "/never", get_never, NULL, NULL },
 	{ "GET", "/twice", get_twice, NULL, NULL },
+	{ "GET", "/fail", get_fail, NULL, NULL },
 	{ "GET", "/worker", get_worker, NULL, NULL },
 	{ "GET", "/asked", get_asked, NULL, NULL },
+	{ "GET", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
+	{ "POST", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
+	{ "PUT", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
+	{ "DELETE", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
+	{ "GET", "/journal/:id/block/:ms", app_journal_block, NULL, NULL },
+	{ "POST", "/journal/:id/block/:ms", app_journal_block, NULL, NULL },
+	{ "PUT", "/journal/:id/block/:ms", app_journal_block, NULL, NULL },
+	{ "DELETE", "/journal/:id/block/:ms", app_journal_block, NULL, NULL },
+	{ "GET", "/journal/twice", app_journal_twice, NULL, NULL },
+	{ "GET", "/journal/overlaps", app_journal_overlaps, NULL, NULL },
+	{ "GET", "/journal/total", app_journal_total, NULL, NULL },
+	{ "GET", "/attempt", app_attempt, NULL, NULL },
+	{ "GET", "/spin/:ms", app_spin, NULL, NULL },
+	{ "GET", "/spin-always/:ms", app_spin_always, NULL, NULL },
+	{ "GET", "/stream/:kb/:ms", app_stream, NULL, NULL },
+	{ "POST", "/stream/:kb/:ms", app_stream, NULL, NULL },
+	{ "GET", "/stream-behind/:kb/:ms", app_stream_behind, NULL, NULL },
+	{ "GET", "/stream-now/:n", app_stream_now, NULL, NULL },
+	{ "GET", "/stream-status/:n", app_stream_status, NULL, NULL },
+	{ "GET", "/stream-wrong", app_stream_wrong, NULL, NULL },
+	{ "GET", "/pump/:kb", app_stream_pump, NULL, NULL },
+	{ "GET", "/streams", app_streams, NULL, NULL },
+	{ "POST", "/upload", app_upload, NULL, app_upload_piece },
+	{ "PUT", "/upload/:ms", app_upload_later, NULL, app_upload_piece },
+	{ "POST", "/upload/slowly/:ms", app_upload, NULL, app_upload_slowly },
+	{ "POST", "/upload/stream", app_upload_stream, NULL, app_upload_piece },
+	{ "POST", "/upload/refused", app_upload, NULL, app_upload_refused },
+	{ "POST", "/upload/refused-later", app_upload, NULL, app_upload_refused_later },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -204,6 +204,43 @@ static void drop(struct wire *wire, size_t len)
 	wire->len -= len;
 }
 
+/* The line that begins at offset at, and where the next one does. */
+static const char *take_line(struct wire *wire, size_t at, size_t *next, double until)
+{
+	const char *end = NULL;
+
+	while (wire->len < at || !(end = memmem(wire->bytes + at, wire->len - at, "\r\n", 2)))
+		fill_more(wire, "a line of a chunked body", until);
+	*next = (size_t)(end - wire->bytes) + 2;
+	return wire->bytes + at;
+}
+
+/* A chunked body whose first chunk is at offset at, decoded into reply. Returns where it ends. */
+static size_t read_chunks(struct wire *wire, size_t at, struct reply *reply, double until)
+{
+	for (;;) {
+		size_t begin, end, len;
+		char *rest;
+
+		len = strtoul(take_line(wire, at, &begin, until), &rest, 16);
+		if (rest == wire->bytes + at || rest[0] != '\r')
+			fail_msg("not a chunk: %.20s", wire->bytes + at);
+		while (wire->len < begin + len)
+			fill_more(wire, "a chunk", until);
+		if (take_line(wire, begin + len, &end, until), end != begin + len + 2)
+			fail_msg("a chunk that is longer than it says: %.20s", wire->bytes + begin + len);
+		if (!len)
+			return end;
+		reply->body = realloc(reply->body, reply->body_len + len + 1);
+		assert_non_null(reply->body);
+		memcpy(reply->body + reply->body_len, wire->bytes + begin, len);
+		reply->body_len += len;
+		reply->body[reply->body_len] = 0;
+		reply->chunks++;
+		at = end;
+	}
+}
+
 static struct reply *read_reply(struct wire *wire, bool has_body)
 {
 	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
@@ -219,6 +256,17 @@ static struct reply *read_reply(struct wire *wire, bool has_body)
 	if (sscanf(reply->head, "HTTP/1.%*1[01] %3d ", &reply->status) != 1)
 		fail_msg("not a status line: %s", reply->head);
 	length = reply_field(reply, "Content-Length");
+	if (has_body && reply_field(reply, "Transfer-Encoding")) {
+		size_t whole;
+
+		reply_expect_field(reply, "Transfer-Encoding", "chunked");
+		assert_null(length);
+		reply->body = calloc(1, 1);
+		whole = read_chunks(wire, head_len, reply, until);
+		keep(reply->body);
+		drop(wire, whole);
+		return reply;
+	}
 	if (!length && has_body && reply->status != 204 && reply->status != 304)
 		fail_msg("a reply without Content-Length: %s", reply->head);
 	if (has_body && length)
@@ -254,6 +302,22 @@ size_t wire_read(struct wire *wire, void *bytes, size_t size)
 	memcpy(bytes, wire->bytes, size);
 	drop(wire, size);
 	return size;
+}
+
+enum wire_end wire_read_all(struct wire *wire, char **bytes, size_t *len)
+{
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
+	long n = 1;
+
+	while (n > 0 && wire_clock_ms() < until)
+		n = fill(wire, WIRE_PATIENCE_MS);
+	*len = wire->len;
+	*bytes = keep(calloc(1, wire->len + 1));
+	memcpy(*bytes, wire->bytes, wire->len);
+	drop(wire, wire->len);
+	if (n == 0)
+		return WIRE_EOF;
+	return n == -ETIMEDOUT || n > 0 ? WIRE_QUIET : WIRE_RESET;
 }
 
 enum wire_end wire_end(struct wire *wire, int ms)

@@ -20,6 +20,7 @@ struct reply {
 	char *head; /* status line and fields as received, with the empty line */
 	char *body; /* ends with a NUL that is not counted */
 	size_t body_len;
+	unsigned chunks; /* in which the body came, if it was chunked */
 };
 
 /* How a connection ended, if it did. */
@@ -46,12 +47,14 @@ long wire_push(struct wire *wire, const void *bytes, size_t len);
 /* No more from us; replies still come. */
 void wire_shut(struct wire *wire);
 
-/* Reads one reply; its body by Content-Length. */
+/* Reads one reply; its body by Content-Length, or decoded if it is chunked. */
 struct reply *wire_reply(struct wire *wire);
 /* Reads one reply that has no body, whatever its Content-Length: the answer to HEAD. */
 struct reply *wire_reply_head(struct wire *wire);
 /* Up to size bytes as they come; 0 at the end of the stream. */
 size_t wire_read(struct wire *wire, void *bytes, size_t size);
+/* All that comes until the connection ends, kept, with a NUL that is not counted; and how it ends. */
+enum wire_end wire_read_all(struct wire *wire, char **bytes, size_t *len);
 /* Waits for the end of the connection, or for bytes, or until ms have gone by. */
 enum wire_end wire_end(struct wire *wire, int ms);
 /* The connection ends without another byte. */

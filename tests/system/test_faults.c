@@ -237,7 +237,7 @@ static void a_wrong_fault_is_refused_with_the_reason(void **state)
 		{ "?status=503&ttl=1m&percent=1.5", "percent: ", 400 },
 		{ "?status=503&ttl=1m&path=echo", "path: not a prefix of one", 400 },
 		{ "?status=503&ttl=1m&path=%FF", "path: not percent-encoded text", 400 },
-		{ "?status=503&ttl=1m&rate=5", "unknown argument rate (accepted: delay, path, percent, ", 400 },
+		{ "?status=503&ttl=1m&rate=5", "unknown argument rate (accepted: delay, if_generation, path, ", 400 },
 		{ "?status=503&ttl=1m&worker=app9", "no worker is called app9; there are app1, app2, app3", 404 },
 	};
 	struct daemon *daemon = start();
@@ -250,6 +250,8 @@ static void a_wrong_fault_is_refused_with_the_reason(void **state)
 		if (!strstr(error, rows[i].word))
 			fail_msg("%s: %s", rows[i].query, error);
 	}
+	ask(daemon, "POST", "?status=503&ttl=1m&if_generation=1", 409);
+	ask(daemon, "DELETE", "?if_generation=1", 409);
 	ask(daemon, "GET", "?id=1", 400);
 	ask(daemon, "DELETE", "?id=0", 400);
 	assert_int_equal(count(daemon), 0);
