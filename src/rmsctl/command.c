@@ -151,7 +151,7 @@ static void write_group(const char *at, struct outbuf *why)
 /* All that the verb needs, and of alternatives one? */
 static bool check_needs(const struct task *task, struct outbuf *why)
 {
-	const char *at = task->command->takes, *group = at, *behind = at;
+	const char *at = task->command->takes, *group = at, *behind;
 	struct item item;
 	bool more = next_item(&at, &item);
 
@@ -273,8 +273,10 @@ static void make_long_options(struct option *options, char names[][32])
 
 	for (int i = 0; i < N_OPTIONS; i++) {
 		assert(strlen(rows[i].key) < sizeof(names[i]));
-		for (size_t j = 0; j <= strlen(rows[i].key); j++)
-			names[i][j] = rows[i].key[j] == '_' ? '-' : rows[i].key[j];
+		memcpy(names[i], rows[i].key, strlen(rows[i].key) + 1);
+		for (char *c = names[i]; *c; c++)
+			if (*c == '_')
+				*c = '-';
 		options[i] = (struct option){ names[i], rows[i].kind == KIND_flag ? no_argument : required_argument,
 			NULL, FIRST_LONG + i };
 	}
@@ -408,7 +410,7 @@ void command_target(const struct task *task, const char *name, struct outbuf *ta
 
 unsigned command_patience_s(const struct task *task)
 {
-	uint64_t ms = task->given[OPTION_timeout] ? task->numbers[OPTION_timeout] : DRAIN_S * 1000;
+	uint64_t ms = task->given[OPTION_timeout] ? task->numbers[OPTION_timeout] : DRAIN_S * 1000ULL;
 
 	if (task->command->view != VIEW_restart && !task->given[OPTION_wait])
 		return PATIENCE_S;

@@ -68,10 +68,13 @@ static void make_plan(struct drill *drill)
 	const struct task *task = drill->task;
 	struct drill_plan *plan = &drill->plan;
 
-	plan->action = DRILL_KILL;
-	while (!task->given[options[plan->action]])
-		plan->action++;
-	plan->worker = task->given[options[plan->action]];
+	/* One of them is given: the verb takes none without. */
+	for (int action = DRILL_KILL; action <= DRILL_DRAIN; action++) {
+		if (!task->given[options[action]])
+			continue;
+		plan->action = (enum drill_action)action;
+		plan->worker = task->given[options[action]];
+	}
 	plan->path = command_text(task, OPTION_path);
 	plan->address = drill->target.text;
 	plan->duration_ms = task->numbers[OPTION_duration];

@@ -15,7 +15,7 @@
 enum {
 	READ_SIZE = 64 * 1024,
 	DESCRIPTORS_BESIDE = 16, /* standard streams, epoll, timer, signals, control socket */
-	NO_REQUEST = UINT32_MAX, /* a peer that is idle */
+	NO_REQUEST = INT32_MAX,  /* a peer that is idle */
 };
 
 /* CLOSED -> CONNECTING -> OPEN, and from both back. It is opened blocking at first. */
