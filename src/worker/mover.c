@@ -9,18 +9,17 @@
 #include "base/log.h"
 #include "http/conn.h"
 #include "http/request.h"
-#include "worker/budget.h"
+#include "worker/rerun.h"
 
 struct mover {
 	struct fleet *fleet;
 	const struct conf *conf;
-	struct metrics *metrics;
 	struct fleet_hooks hooks;
 	mover_receiver_fn *receiver;
 	void *receiver_arg;
 	struct slots *slots;
 	struct owner waiting, parked; /* sets that nobody polls */
-	struct budget budget;
+	struct rerun rerun;
 	uv_async_t released_async;
 	struct lock released_lock; /* guards the next two */
 	int *released;             /* fds in nobody's hands; room for all there can be */
@@ -85,46 +84,6 @@ static struct worker *receiver(const struct mover *mover, int fd)
 	return mover->receiver(mover->receiver_arg, fd);
 }
 
-/* Requests of all workers that are with the app. */
-static uint64_t in_flight(const struct mover *mover)
-{
-	uint64_t n = 0;
-
-	for (unsigned i = 0; i < fleet_size(mover->fleet); i++)
-		n += metrics_worker_value(mover->metrics, i, METRIC_in_flight);
-	return n;
-}
-
-/* Says which request was lost with from for good; slot shows it. */
-static void log_lost(const struct worker *from, const struct slot *slot, const char *what)
-{
-	char line[160];
-
-	log_warn(what, "worker=%s request=%s attempt=%u", from->name, conn_line(slot, line, sizeof(line)),
-		(unsigned)slot->lost);
-}
-
-/* Some of what loss.h lets run again is too much, and some of what it ends is worth a word. */
-static void judge(struct mover *mover, struct worker *from, struct slot *slot, enum loss_kind kind)
-{
-	if (slot->again && kind != LOSS_ASKED && !budget_take(&mover->budget, uv_hrtime(), in_flight(mover))) {
-		slot->again = false;
-		slot->refuse = REFUSE_BUDGET;
-	}
-	if (slot->refuse == REFUSE_POISON)
-		log_lost(from, slot, "a request is not run again: two workers in a row were lost with it");
-}
-
-/* A streamed reply that ends in the middle: what the client got of it is a reply all the same. */
-static void account_cut(struct worker *from, struct slot *slot, int status)
-{
-	if (slot->counted)
-		metrics_add(from->control, METRIC_responses + METRICS_CODE(status), 1);
-	metrics_add(from->control, METRIC_errors + ERROR_CUT, 1);
-	slot->lost++;
-	log_lost(from, slot, "a streamed reply was cut short: its worker was lost");
-}
-
 /* from's slot into our hands, made whole. now: as conn_detach(). */
 static enum loss_fate take(struct mover *mover, struct worker *from, struct service *service, struct slot *slot,
 	enum loss_kind kind, bool *now) REQUIRES(service->owner.lock)
@@ -134,16 +93,15 @@ static enum loss_fate take(struct mover *mover, struct worker *from, struct serv
 	enum loss_fate fate = conn_detach(service, slot, kind, now);
 
 	if (running && fate == FATE_RESET)
-		account_cut(from, slot, status);
+		rerun_account_cut(from, slot, status);
 	else if (running && fate != FATE_CLOSES)
-		judge(mover, from, slot, kind);
+		fate = rerun_judge(&mover->rerun, from, slot, kind, fate);
 	slots_take(&service->owner, slot);
 	service->given--;
 	metrics_sub(from->control, METRIC_connections, 1);
 	if (running && slot->counted)
 		metrics_sub(from->control, METRIC_in_flight, 1);
-	/* The budget may have turned a request that was to wait into one that is refused. */
-	return fate == FATE_WAITS && !slot->again ? FATE_MOVES : fate;
+	return fate;
 }
 
 static void close_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
@@ -229,6 +187,7 @@ bool mover_take_all(
 	if (!owner_try(&service->owner))
 		return false;
 	service->owner.revoked = true;
+	rerun_begin(&mover->rerun);
 	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
 		struct slot *slot = slots_at(mover->slots, fd);
 		enum loss_fate fate;
@@ -455,7 +414,8 @@ int mover_create(struct fleet *fleet, const struct fleet_setup *setup, mover_rec
 	lock_init(&mover->released_lock);
 	mover->fleet = fleet;
 	mover->conf = setup->conf;
-	mover->metrics = setup->metrics;
+	mover->rerun.fleet = fleet;
+	mover->rerun.metrics = setup->metrics;
 	mover->hooks = setup->hooks;
 	mover->receiver = receive;
 	mover->receiver_arg = arg;

@@ -3,7 +3,7 @@
  *
  * The one way a connection changes hands; rules in slots.h. Kill and rebalance are the same operation with another
  * choice of slots. What becomes of the request on it is loss.h's to say; of those that it lets run again after a stall
- * or a failure, no more do than budget.h allows.
+ * or a failure, no more do than rerun.h allows.
  *
  * A connection that nobody serves is held by an owner without a thread: waiting, while no worker is up; parked, while
  * its request may only run again when the thread that had it first has ended, which a stuck one may not do in
