@@ -45,7 +45,8 @@ struct load {
 	unsigned idle_first, n_idle;
 	uint32_t given;       /* rows whose request has a connection, or is through */
 	uint32_t done;        /* rows that have their outcome */
-	uint64_t progress_ns; /* the last reply, or when something was owed again */
+	bool waiting;         /* a reply is owed, or what was owed has failed and none has come since */
+	uint64_t progress_ns; /* the last reply, or when the waiting began */
 	char input[READ_SIZE];
 };
 
@@ -216,6 +217,7 @@ static void take_reply(struct load *load, struct peer *p, uint64_t now_ns)
 	if (p->status < STATUSES)
 		load->books.statuses[p->status]++;
 	finish(load, p, p->status < 400 ? OUTCOME_answered : OUTCOME_status, now_ns);
+	load->waiting = load->done < load->books.samples.n;
 }
 
 /* The stream has ended, or is broken. */
@@ -281,8 +283,9 @@ void load_turn(struct load *load, uint64_t due_ns, uint64_t now_ns)
 	if (samples->n < samples->size && next_due_ns(load) <= due_ns) {
 		if (now_ns - next_due_ns(load) > load->books.late_ns)
 			load->books.late_ns = now_ns - next_due_ns(load);
-		if (load->done == samples->n)
+		if (!load->waiting)
 			load->progress_ns = next_due_ns(load);
+		load->waiting = true;
 		do
 			samples->n++;
 		while (samples->n < samples->size && next_due_ns(load) <= due_ns);
@@ -305,7 +308,7 @@ bool load_is_done(const struct load *load)
 
 void load_give_up(struct load *load, uint64_t now_ns)
 {
-	if (!load_is_done(load))
+	if (load->waiting)
 		note_pause(load, now_ns);
 	for (unsigned i = 0; i < load->plan.connections; i++)
 		if (load->peers[i].request != NO_REQUEST)

@@ -38,7 +38,7 @@ struct load_books {
 	uint64_t by[OUTCOMES]; /* rows of each outcome */
 	uint64_t sent;         /* given to a connection */
 	uint64_t closed_idle;  /* connections without a request that ended, or brought what nobody had asked for */
-	uint64_t pause_ns;     /* the longest time in which no reply came while some were owed */
+	uint64_t pause_ns;     /* the longest time in which no reply came though one was owed */
 	uint64_t late_ns;      /* the longest that we were late ourselves: more than a few ms says a busy machine */
 	uint32_t statuses[STATUSES]; /* replies by status */
 };
