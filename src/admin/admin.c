@@ -12,44 +12,32 @@ enum {
 	ROUTES_MAX = 16,
 };
 
-static struct admin *admin_of(struct rms_request *req)
-{
-	return (struct admin *)rms_request_data(req);
-}
-
-void door_reply_json(struct rms_request *req, int status, struct outbuf *out)
-{
-	if (out->failed)
-		rms_reply_text(req, 500, "out of memory\n");
-	else
-		rms_reply_bytes(req, status, "application/json", out->data, out->len);
-	outbuf_finish(out);
-}
-
 static void get_metrics(struct rms_request *req, void *state)
 {
 	struct outbuf out = { 0 };
 
 	(void)state;
-	metrics_write(admin_of(req)->set.metrics, METRICS_ALL, &out);
+	metrics_write(door_admin(req)->set.metrics, METRICS_ALL, &out);
 	rms_reply_bytes(req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
 	outbuf_finish(&out);
 }
 
 static void get_livez(struct rms_request *req, void *state)
 {
-	uint64_t beat = atomic_load_explicit(&admin_of(req)->beat_ms, memory_order_relaxed);
+	uint64_t beat = atomic_load_explicit(&door_admin(req)->beat_ms, memory_order_relaxed);
 
 	(void)state;
-	if (uv_hrtime() / 1000000 - beat < BEAT_LATE_MS)
-		rms_reply_text(req, 200, "ok\n");
-	else
+	if (uv_hrtime() / 1000000 - beat >= BEAT_LATE_MS)
 		rms_reply_text(req, 503, "the control loop does not turn\n");
+	else if (fleet_is_stuck(door_admin(req)->set.fleet))
+		rms_reply_text(req, 503, "a worker is stalled, and too many threads are stuck to replace it\n");
+	else
+		rms_reply_text(req, 200, "ok\n");
 }
 
 static void get_readyz(struct rms_request *req, void *state)
 {
-	struct admin *admin = admin_of(req);
+	struct admin *admin = door_admin(req);
 	struct fleet *fleet = admin->set.fleet;
 	unsigned up = 0;
 
@@ -71,7 +59,7 @@ static void get_status(struct rms_request *req, void *state)
 	struct outbuf out = { 0 };
 
 	(void)state;
-	door_write_status(admin_of(req), &out);
+	door_write_status(door_admin(req), &out);
 	door_reply_json(req, 200, &out);
 }
 
@@ -83,7 +71,8 @@ static void get_index(struct rms_request *req, void *state)
 		"/metrics  what Prometheus scrapes\n"
 		"/livez    200 while rmsd is alive\n"
 		"/readyz   200 while it can answer requests\n"
-		"/status   workers, listeners, totals: JSON\n");
+		"/status   workers, listeners, totals: JSON\n"
+		"/events   what happens, as it happens: server-sent events\n");
 }
 
 static const struct rms_route pages[] = {
@@ -92,11 +81,12 @@ static const struct rms_route pages[] = {
 	{ .method = "GET", .path = "/livez", .handle = get_livez },
 	{ .method = "GET", .path = "/readyz", .handle = get_readyz },
 	{ .method = "GET", .path = "/status", .handle = get_status },
+	{ .method = "GET", .path = "/events", .handle = events_subscribe },
 	{ 0 },
 };
 
-/* Adds routes whose data is admin. */
-static int add(struct router *router, const struct rms_route *routes, const struct admin *admin)
+/* Adds routes whose data is admin. waited: a stop of the server waits for an answer that is on its way. */
+static int add(struct router *router, const struct rms_route *routes, const struct admin *admin, bool waited)
 {
 	struct rms_route own[ROUTES_MAX] = { 0 };
 
@@ -104,11 +94,12 @@ static int add(struct router *router, const struct rms_route *routes, const stru
 		own[i] = routes[i];
 		own[i].data = admin;
 	}
-	return router_add(router, own, true, NULL);
+	return router_add(router, own, !waited, NULL);
 }
 
 static int build_routers(struct admin *admin)
 {
+	const struct rms_route *const verbs[] = { door_verbs, door_fault_verbs, drill_verdict, NULL };
 	struct router *read_only = router_create(false);
 	struct router *control = router_create(false);
 	int err = UV_ENOMEM;
@@ -117,27 +108,45 @@ static int build_routers(struct admin *admin)
 	admin->routers[ROLE_CONTROL] = control;
 	if (!read_only || !control)
 		return err;
-	err = add(read_only, pages, admin);
+	err = add(read_only, pages, admin, false);
 	if (!err)
-		err = add(control, pages, admin);
+		err = add(control, pages, admin, false);
 	if (!err)
-		err = add(control, door_verbs, admin);
+		err = add(control, drill_routes, admin, false);
+	for (unsigned i = 0; verbs[i] && !err; i++)
+		err = add(control, verbs[i], admin, true);
 	return err;
+}
+
+static void deliver(struct mail *mail, void *owner)
+{
+	struct door_mail *door_mail = list_entry(mail, struct door_mail, mail);
+
+	door_mail->arrive(door_mail, owner);
 }
 
 /* The app's state is the one struct admin. */
 static int start(void *state, struct uv_loop_s *loop, const char *worker)
 {
 	struct admin *admin = state;
+	int err;
 
 	(void)worker;
-	return mailbox_init(&admin->inbox, loop, door_answer_order, admin);
+	door_open_faults(admin, loop);
+	events_open(admin, loop);
+	drill_open(admin, loop);
+	err = mailbox_init(&admin->inbox, loop, deliver, admin);
+	/* The workers begin meanwhile; who could be told of that is not there yet. */
+	atomic_store_explicit(&admin->open, err == 0, memory_order_release);
+	return err;
 }
 
 static void stop(void *state)
 {
 	struct admin *admin = state;
 
+	drill_close(admin);
+	events_close(admin);
 	mailbox_close(&admin->inbox, NULL);
 }
 
@@ -173,6 +182,7 @@ int admin_create(const struct admin_setup *setup, uv_loop_t *loop, struct admin 
 	if (!admin)
 		return err;
 	admin->set = *setup;
+	admin->shard = metrics_admin_shard(setup->metrics);
 	admin->started_ms = uv_hrtime() / 1000000;
 	admin_beat(admin);
 	err = build_routers(admin);
@@ -225,9 +235,22 @@ void admin_serve(struct admin *admin)
 	atomic_store_explicit(&admin->serving, true, memory_order_relaxed);
 }
 
+void admin_tell(struct admin *admin, const struct fleet_event *event)
+{
+	events_tell(admin, event);
+}
+
+static void on_drained(struct door_mail *mail, struct admin *admin)
+{
+	(void)mail;
+	drill_stop(admin);
+}
+
 void admin_drain(struct admin *admin)
 {
 	atomic_store_explicit(&admin->draining, true, memory_order_relaxed);
+	admin->drained.arrive = on_drained;
+	(void)door_post(admin, &admin->drained);
 }
 
 bool admin_is_quiet(const struct admin *admin)

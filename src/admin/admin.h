@@ -1,5 +1,5 @@
 /*
- * admin.h - the operator's side door: metrics, health, status; and, on the control socket alone, the verbs.
+ * admin.h - the operator's side door: metrics, health, status, events; and, on the control socket alone, the verbs.
  *
  * An app of rmsd's own, on an incarnation of its own: it reads counters and posts orders to the control thread, so a
  * slow scrape, page or client never delays an accept. The control thread accepts its connections, as all others.
@@ -28,6 +28,7 @@ struct admin_setup {
 	struct slots *slots;
 	struct metrics *metrics;
 	struct fleet *fleet;
+	struct faults *faults;
 	const struct admin_listener *listeners;
 	unsigned n_listeners;
 };
@@ -45,7 +46,9 @@ enum { ADMIN_BEAT_MS = 50 };
 void admin_beat(struct admin *admin);
 /* Connections are accepted: /readyz may say yes. */
 void admin_serve(struct admin *admin);
-/* /readyz says no from now on, and /status "draining". */
+/* Something has happened to a worker: for /events, and for a drill. Copies event; drops it if it is too far behind. */
+void admin_tell(struct admin *admin, const struct fleet_event *event);
+/* /readyz says no from now on, and /status "draining"; a drill ends. Once. */
 void admin_drain(struct admin *admin);
 /* No verb waits for its answer. */
 bool admin_is_quiet(const struct admin *admin);

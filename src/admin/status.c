@@ -1,23 +1,7 @@
 /* status.c - /status: the server, its listeners, its workers, as JSON. */
-#include <time.h>
+#include <unistd.h>
+
 #include "admin/door.h"
-#include "conf/text.h"
-
-static void quote(struct outbuf *out, const char *text)
-{
-	text_quote(out, text, strlen(text), SIZE_MAX);
-}
-
-/* RFC 3339, UTC, with milliseconds. */
-static void write_time(struct outbuf *out, uint64_t unix_ms)
-{
-	time_t seconds = (time_t)(unix_ms / 1000);
-	struct tm tm;
-
-	gmtime_r(&seconds, &tm);
-	outbuf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03uZ\"", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(unix_ms % 1000));
-}
 
 static void write_worker(const struct admin *admin, struct worker *worker, struct outbuf *out)
 {
@@ -25,7 +9,7 @@ static void write_worker(const struct admin *admin, struct worker *worker, struc
 
 	outbuf_printf(out, "{\"name\":\"%s\",\"state\":\"%s\",\"since\":", worker->name,
 		metrics_state_names[worker_state(worker)]);
-	write_time(out, atomic_load_explicit(&worker->since_ms, memory_order_relaxed));
+	door_write_time(out, atomic_load_explicit(&worker->since_ms, memory_order_relaxed));
 	outbuf_text(out, ",\"connections\":");
 	outbuf_uint(out, metrics_worker_value(metrics, worker->index, METRIC_connections));
 	outbuf_text(out, ",\"requests_total\":");
@@ -44,11 +28,11 @@ static void write_listener(const struct admin_listener *listener, struct outbuf 
 {
 	outbuf_printf(out, "{\"role\":\"%s\",\"worker\":", listener->role);
 	if (listener->worker)
-		quote(out, listener->worker);
+		door_quote(out, listener->worker);
 	else
 		outbuf_text(out, "null");
 	outbuf_text(out, ",\"address\":");
-	quote(out, listener->address);
+	door_quote(out, listener->address);
 	outbuf_text(out, "}");
 }
 

@@ -119,6 +119,11 @@ static void flow(struct service *service, struct slot *slot, int fd, bool event)
 	}
 }
 
+static unsigned reason_to_end(const struct service *service)
+{
+	return atomic_load_explicit(&service->closing, memory_order_relaxed) ? CLOSED_SHUTDOWN : CLOSED_WORKER;
+}
+
 /* Ends the slot's turn: sends what there is, makes it whole in itself, and says what it waits for. */
 static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
 {
@@ -149,8 +154,8 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 			slot_enter(slot, CONN_READING, after(service, conf->header_timeout));
 		if (slot->feeding || !release(service, slot, fd))
 			want(service, slot, fd, EPOLLIN);
-	} else if (atomic_load_explicit(&service->closing, memory_order_relaxed)) {
-		close_now(service, slot, fd, CLOSED_SHUTDOWN);
+	} else if (service_is_ending(service, slot)) {
+		close_now(service, slot, fd, reason_to_end(service));
 	} else {
 		slot_enter(
 			slot, CONN_IDLE, after(service, slot->seen ? conf->keepalive_timeout : conf->header_timeout));
@@ -383,7 +388,7 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd)
 
 	if (slot->state == CONN_IDLE) {
 		if (!run_unseen(service, slot, fd))
-			close_now(service, slot, fd, CLOSED_SHUTDOWN);
+			close_now(service, slot, fd, reason_to_end(service));
 	} else if (slot->state == CONN_READING && slot_deadline(slot) > soon) {
 		slot_enter(slot, CONN_READING, soon);
 	}

@@ -69,7 +69,7 @@ static void commit(struct service *service, struct slot *slot, struct rms_reques
 		answer_end(service, slot, req, counted);
 		return;
 	}
-	if (atomic_load_explicit(&service->closing, memory_order_relaxed))
+	if (service_is_ending(service, slot))
 		req->reply.keep_alive = false;
 	answer_put(service, slot, &req->reply, counted);
 }
@@ -104,8 +104,8 @@ static void begin(
 	slot->request = req;
 	req->tag = slot_tag(slot, fd);
 	req->attempt = slot->lost + 1;
-	/* A scrape of a worker's own port must not see itself; a verb on the control socket is waited for. */
-	slot->counted = !req->match.route->uncounted || slot->role == ROLE_CONTROL;
+	/* A scrape of a worker's own port must not see itself. */
+	slot->counted = !req->match.route->uncounted;
 	if (slot->counted)
 		metrics_add(service->set.shard, METRIC_in_flight, 1);
 	if (slot->again)
@@ -236,13 +236,11 @@ out_of_memory:
 	return NULL;
 }
 
-static struct reply reply_to(const struct service *service, const struct message *message)
+static struct reply reply_to(const struct service *service, const struct slot *slot, const struct message *message)
 {
-	bool closing = atomic_load_explicit(&service->closing, memory_order_relaxed);
-
 	return (struct reply){
 		.head_only = message->method == HTTP_HEAD,
-		.keep_alive = message->keep_alive && !closing,
+		.keep_alive = message->keep_alive && !service_is_ending(service, slot),
 		.old_client = message->minor == 0,
 	};
 }
@@ -250,7 +248,7 @@ static struct reply reply_to(const struct service *service, const struct message
 bool handling_run(struct service *service, struct slot *slot, int fd, struct message *message)
 {
 	struct rms_request *req = slot->request;
-	struct reply reply = reply_to(service, message);
+	struct reply reply = reply_to(service, slot, message);
 	uint32_t len = message->length;
 
 	if (!req) {
@@ -296,7 +294,7 @@ bool handling_feed(struct service *service, struct slot *slot, int fd)
 {
 	struct message *message = slot->message;
 	struct rms_request *req = slot->request;
-	struct reply reply = reply_to(service, message);
+	struct reply reply = reply_to(service, slot, message);
 
 	if (!req) {
 		if (!wants_pieces(service, slot, message))

@@ -154,7 +154,7 @@ static void hang_up_idle(struct service *service) REQUIRES(service->owner.lock)
 	for (int fd = 0; fd < slots_end(slots) && !service->owner.revoked; fd++) {
 		struct slot *slot = slots_at(slots, fd);
 
-		if (slot_owner(slot) == service->owner.id)
+		if (slot_owner(slot) == service->owner.id && service_is_ending(service, slot))
 			conn_hang_up(service, slot, fd);
 	}
 }
@@ -186,7 +186,8 @@ static void on_wakeup(uv_async_t *wakeup)
 		if (slot)
 			conn_expire(service, slot, (int)(kicks[i] & UINT32_MAX));
 	}
-	if (!service->owner.revoked && atomic_load_explicit(&service->closing, memory_order_relaxed))
+	if (atomic_load_explicit(&service->closing, memory_order_relaxed) ||
+		atomic_load_explicit(&service->draining, memory_order_relaxed))
 		hang_up_idle(service);
 	lock_release(&service->owner.lock);
 	end_turn(service);

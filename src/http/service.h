@@ -103,6 +103,13 @@ void service_close(struct service *service);
 /* Once the thread has ended, by any: frees the rest. No slot names the owner any more. */
 void service_finish(struct service *service);
 
+/* Whether slot's connection closes as soon as it has its replies. */
+static inline bool service_is_ending(const struct service *service, const struct slot *slot)
+{
+	return atomic_load_explicit(&service->closing, memory_order_relaxed) ||
+		(slot->role == ROLE_WORKER && atomic_load_explicit(&service->draining, memory_order_relaxed));
+}
+
 /* On the loop's thread: no connection is looked at any more. */
 void service_pause(struct service *service);
 /* A request has been dealt with: the loop turns. */

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 enum {
-	TIMEOUT_S = 10, /* of one step; rmsd answers within milliseconds */
 	HEAD_MAX = 16 * 1024,
 	BODY_MAX = 16 * 1024 * 1024,
 	READ_SIZE = 64 * 1024,
@@ -42,7 +41,7 @@ static void explain_denial(const char *path, struct outbuf *why)
 		outbuf_printf(why, "%s: permission denied: owned by uid %u, try sudo", path, st.st_uid);
 }
 
-static void explain(const char *path, int err, struct outbuf *why)
+static void explain(const char *path, int err, unsigned patience_s, struct outbuf *why)
 {
 	struct stat st;
 
@@ -61,15 +60,15 @@ static void explain(const char *path, int err, struct outbuf *why)
 		else
 			outbuf_printf(why, "%s: no rmsd is listening (stale socket)", path);
 		break;
-	case -EAGAIN: outbuf_printf(why, "%s: no answer within %d s", path, TIMEOUT_S); break;
+	case -EAGAIN: outbuf_printf(why, "%s: no answer within %u s", path, patience_s); break;
 	default: outbuf_printf(why, "%s: %s", path, strerror(-err)); break;
 	}
 }
 
 /* The connected socket, or a negative errno. */
-static int dial(const struct sockaddr_un *address)
+static int dial(const struct sockaddr_un *address, unsigned patience_s)
 {
-	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	const struct timeval timeout = { .tv_sec = patience_s };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int err;
 
@@ -225,13 +224,11 @@ static int read_reply(int fd, struct head *head, struct outbuf *bytes, const cha
 	return 0;
 }
 
-int client_request(const char *path, const char *method, const char *target, bool json, struct client_reply *reply,
+int client_send(const char *path, const char *method, const char *target, const char *fields, unsigned patience_s,
 	struct outbuf *why)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct outbuf request = { 0 }, bytes = { 0 };
-	struct head head = { 0 };
-	const char *wrong = NULL;
+	struct outbuf request = { 0 };
 	int err, fd;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
@@ -240,31 +237,43 @@ int client_request(const char *path, const char *method, const char *target, boo
 		return -ENAMETOOLONG;
 	}
 	memcpy(address.sun_path, path, strlen(path));
-	outbuf_printf(&request, "%s %s HTTP/1.1\r\nHost: rmsd\r\nConnection: close\r\n%s%s\r\n", method, target,
-		json ? "Accept: application/json\r\n" : "", strcmp(method, "POST") == 0 ? "Content-Length: 0\r\n" : "");
-	if (request.failed) {
-		err = -ENOMEM;
-		goto finish_request;
+	outbuf_printf(&request, "%s %s HTTP/1.1\r\nHost: rmsd\r\nConnection: close\r\n%s%s\r\n", method, target, fields,
+		strcmp(method, "POST") == 0 ? "Content-Length: 0\r\n" : "");
+	fd = request.failed ? -ENOMEM : dial(&address, patience_s);
+	if (fd >= 0) {
+		err = send_all(fd, request.data, request.len);
+		if (err < 0) {
+			close(fd);
+			fd = err;
+		}
 	}
-	fd = dial(&address);
-	if (fd < 0) {
-		err = fd;
-		goto finish_request;
-	}
-	err = send_all(fd, request.data, request.len);
-	if (err == 0)
-		err = read_reply(fd, &head, &bytes, &wrong);
+	if (fd < 0)
+		explain(path, fd, patience_s, why);
+	outbuf_finish(&request);
+	return fd;
+}
+
+int client_request(const char *path, const char *method, const char *target, bool json, unsigned patience_s,
+	struct client_reply *reply, struct outbuf *why)
+{
+	int fd = client_send(path, method, target, json ? "Accept: application/json\r\n" : "", patience_s, why);
+	struct outbuf bytes = { 0 };
+	struct head head = { 0 };
+	const char *wrong = NULL;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = read_reply(fd, &head, &bytes, &wrong);
 	close(fd);
+	if (wrong)
+		outbuf_printf(why, "%s: not an answer of rmsd: %s", path, wrong);
+	else if (err < 0)
+		explain(path, err, patience_s, why);
 	if (err == 0)
 		*reply = (struct client_reply){ head.status, bytes.len - head.len, bytes.data + head.len, bytes };
 	else
 		outbuf_finish(&bytes);
-finish_request:
-	outbuf_finish(&request);
-	if (wrong)
-		outbuf_printf(why, "%s: not an answer of rmsd: %s", path, wrong);
-	else if (err < 0)
-		explain(path, err, why);
 	return err;
 }
 

@@ -152,13 +152,9 @@ int table_workers(const json_t *workers, struct outbuf *out)
 }
 
 /* The two largest units: a person asks for the order of magnitude. */
-static void add_uptime(struct grid *grid, const json_t *uptime)
+static void add_time(struct grid *grid, int64_t s)
 {
-	int64_t s = (int64_t)json_number_value(uptime);
-
-	if (!json_is_number(uptime))
-		outbuf_text(&grid->cells, "-");
-	else if (s < 60)
+	if (s < 60)
 		outbuf_printf(&grid->cells, "%" PRId64 " s", s);
 	else if (s < 3600)
 		outbuf_printf(&grid->cells, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
@@ -197,6 +193,7 @@ int table_status(const json_t *status, struct outbuf *out)
 {
 	const json_t *workers = json_object_get(status, "workers");
 	const json_t *totals = json_object_get(status, "totals");
+	const json_t *uptime = json_object_get(status, "uptime_seconds");
 	struct grid grid = { .n_columns = 2 };
 
 	if (!json_is_array(workers))
@@ -205,7 +202,10 @@ int table_status(const json_t *status, struct outbuf *out)
 	add_row(&grid, "pid", status, "pid");
 	add_row(&grid, "state", status, "state");
 	add_text(&grid, "uptime");
-	add_uptime(&grid, json_object_get(status, "uptime_seconds"));
+	if (json_is_number(uptime))
+		add_time(&grid, (int64_t)json_number_value(uptime));
+	else
+		add_text(&grid, "-");
 	add_row(&grid, "generation", status, "generation");
 	add_listeners(&grid, json_object_get(status, "listeners"));
 	add_row(&grid, "connections", totals, "connections");
@@ -214,6 +214,19 @@ int table_status(const json_t *status, struct outbuf *out)
 	print(&grid, out);
 	outbuf_text(out, "\n");
 	return table_workers(workers, out);
+}
+
+static void append_moved(const json_t *rehomed, struct outbuf *out)
+{
+	json_int_t n = json_integer_value(rehomed);
+
+	outbuf_printf(out, ": %" JSON_INTEGER_FORMAT " connection%s moved", n, n == 1 ? "" : "s");
+}
+
+static void append_duration(const json_t *duration, struct outbuf *out)
+{
+	if (json_is_number(duration))
+		outbuf_printf(out, " in %.1f ms", json_number_value(duration));
 }
 
 int table_change(const json_t *answer, struct outbuf *out)
@@ -238,12 +251,106 @@ int table_change(const json_t *answer, struct outbuf *out)
 	if (already) {
 		outbuf_text(out, " already");
 	} else if (strcmp(json_string_value(state), "down") == 0 && json_is_integer(rehomed)) {
-		json_int_t n = json_integer_value(rehomed);
-
-		outbuf_printf(out, ": %" JSON_INTEGER_FORMAT " connection%s moved", n, n == 1 ? "" : "s");
-		if (json_is_number(duration))
-			outbuf_printf(out, " in %.1f ms", json_number_value(duration));
+		append_moved(rehomed, out);
+		append_duration(duration, out);
 	}
 	outbuf_text(out, "\n");
+	return 0;
+}
+
+int table_restart(const json_t *answer, struct outbuf *out)
+{
+	const json_t *worker = json_object_get(answer, "worker");
+	const json_t *rehomed = json_object_get(answer, "rehomed");
+
+	if (!json_is_string(worker))
+		return -EINVAL;
+	append_value(worker, out);
+	outbuf_text(out, " was restarted");
+	append_duration(json_object_get(answer, "duration_ms"), out);
+	if (json_is_integer(rehomed))
+		append_moved(rehomed, out);
+	outbuf_text(out, "\n");
+	return 0;
+}
+
+int table_stall(const json_t *answer, const char *duration, struct outbuf *out)
+{
+	const json_t *worker = json_object_get(answer, "worker");
+
+	if (!json_is_string(worker))
+		return -EINVAL;
+	append_value(worker, out);
+	if (json_is_false(json_object_get(answer, "changed")))
+		outbuf_text(out, " was made to hang already\n");
+	else
+		outbuf_printf(out, " is made to hang for %s\n", duration);
+	return 0;
+}
+
+int table_fault(const json_t *answer, struct outbuf *out)
+{
+	const json_t *id = json_object_get(answer, "id");
+
+	if (!json_is_integer(id))
+		return -EINVAL;
+	outbuf_printf(out, "fault %" JSON_INTEGER_FORMAT " holds\n", json_integer_value(id));
+	return 0;
+}
+
+int table_cleared(const json_t *answer, struct outbuf *out)
+{
+	const json_t *cleared = json_object_get(answer, "cleared");
+
+	if (!json_is_integer(cleared))
+		return -EINVAL;
+	if (json_integer_value(cleared) == 0)
+		outbuf_text(out, "there was no fault\n");
+	else
+		outbuf_printf(out, "%" JSON_INTEGER_FORMAT " fault%s ended\n", json_integer_value(cleared),
+			json_integer_value(cleared) == 1 ? "" : "s");
+	return 0;
+}
+
+static void add_kind(struct grid *grid, const json_t *fault)
+{
+	const json_t *delay = json_object_get(fault, "delay_ms"), *status = json_object_get(fault, "status");
+
+	outbuf_text(&grid->cells, json_is_number(delay) ? "delay " : json_is_number(status) ? "status " : "");
+	append_value(json_is_number(delay) ? delay : status, &grid->cells);
+	outbuf_text(&grid->cells, json_is_number(delay) ? " ms" : "");
+	outbuf_append(&grid->cells, "", 1);
+}
+
+int table_faults(const json_t *answer, struct outbuf *out)
+{
+	static const char *const titles[] = { "ID", "KIND", "PERCENT", "WORKER", "PATH", "TTL", "HITS" };
+	struct grid grid = { .n_columns = sizeof(titles) / sizeof(*titles),
+		.right = 1U << 0 | 1U << 2 | 1U << 5 | 1U << 6 };
+	const json_t *faults = json_object_get(answer, "faults"), *fault;
+	size_t i;
+
+	if (!json_is_array(faults))
+		return -EINVAL;
+	json_array_foreach(faults, i, fault)
+		if (!json_is_object(fault))
+			return -EINVAL;
+	for (i = 0; i < grid.n_columns; i++)
+		add_text(&grid, titles[i]);
+	json_array_foreach(faults, i, fault) {
+		const json_t *ttl = json_object_get(fault, "ttl_ms");
+
+		add_value(&grid, json_object_get(fault, "id"));
+		add_kind(&grid, fault);
+		add_value(&grid, json_object_get(fault, "percent"));
+		add_value(&grid, json_object_get(fault, "worker"));
+		add_value(&grid, json_object_get(fault, "path"));
+		if (json_is_number(ttl))
+			add_time(&grid, ((int64_t)json_number_value(ttl) + 999) / 1000);
+		else
+			add_value(&grid, ttl);
+		add_value(&grid, json_object_get(fault, "hits"));
+	}
+	print(&grid, out);
 	return 0;
 }

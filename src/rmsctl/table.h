@@ -22,5 +22,11 @@ int table_workers(const json_t *workers, struct outbuf *out); /* the array */
 int table_status(const json_t *status, struct outbuf *out);
 /* One sentence on what a verb has changed. */
 int table_change(const json_t *answer, struct outbuf *out);
+int table_restart(const json_t *answer, struct outbuf *out);
+int table_stall(const json_t *answer, const char *duration, struct outbuf *out); /* as it was asked for */
+int table_fault(const json_t *answer, struct outbuf *out);
+int table_cleared(const json_t *answer, struct outbuf *out);
+/* The whole answer. */
+int table_faults(const json_t *answer, struct outbuf *out);
 
 #endif

@@ -202,6 +202,8 @@ static void on_event(void *arg, const struct fleet_event *event)
 	struct server *server = arg;
 	bool waiting = false;
 
+	if (server->admin)
+		admin_tell(server->admin, event);
 	if (event->kind != FLEET_STATE || server->phase != PHASE_STARTING)
 		return;
 	for (unsigned i = 0; i < fleet_size(server->fleet); i++) {
@@ -318,6 +320,7 @@ static int start_admin(struct server *server)
 		.slots = server->slots,
 		.metrics = server->metrics,
 		.fleet = server->fleet,
+		.faults = &server->faults,
 		.listeners = server->doors.status,
 		.n_listeners = server->doors.n_status,
 	};

@@ -8,7 +8,9 @@ void drain_begin(struct worker *worker, uint64_t timeout_ms, bool again)
 
 	worker->drain_until_ms = fleet_now_ms() + timeout_ms;
 	worker->drain_again = again;
+	worker->drain_moved = worker->moved_away;
 	(void)fleet_enter(worker, STATE_DRAINING);
+	worker->drain_alone = !fleet_up(worker->fleet);
 	atomic_store_explicit(&service->draining, true, memory_order_relaxed);
 	service_wake(service);
 	loss_keep_trying(worker->fleet);
@@ -48,7 +50,7 @@ static void go_on(struct worker *worker)
 		log_warn("a drain has run out of time: the rest is taken", "worker=%s connections=%lld", worker->name,
 			(long long)left);
 		drain_finish(worker, REHOMED_DRAIN);
-	} else if (fleet_up(fleet)) {
+	} else if (fleet_up(fleet) || worker->drain_alone) {
 		mover_shed(fleet->mover, worker, NULL, UINT32_MAX, REHOMED_DRAIN);
 	}
 }

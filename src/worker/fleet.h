@@ -47,6 +47,8 @@ struct worker {
 	unsigned start_why;      /* enum metrics_restart, of that start */
 	uint64_t drain_until_ms; /* while draining */
 	bool drain_again;        /* start it again when it is down */
+	uint64_t drain_moved;    /* moved_away when it began */
+	bool drain_alone;        /* nobody else was up: what it lets go waits */
 	uint64_t moved_away;     /* connections that others have got from it, ever */
 	struct list waiting;     /* orders that end when it is up */
 	struct list draining;    /* orders that end when it is down */
@@ -63,7 +65,7 @@ struct fleet_order {
 	bool force;
 	bool wait;           /* drain: done when the worker is down; else as soon as it drains */
 	uint64_t timeout_ms; /* drain, restart: then what is left is taken as in a kill; 0: FLEET_DRAIN_MS */
-	uint64_t for_ms;     /* stall: how long */
+	uint64_t for_ms;     /* stall: how long; 0: one that goes on ends */
 	bool if_generation;  /* only if that is the number of changes so far: */
 	uint64_t generation_wanted;
 	void (*done)(struct fleet_order *order); /* on the control thread */

@@ -23,15 +23,25 @@ static int64_t claim(const struct level_side *side)
 
 int64_t level_surplus(const struct level_side *sides, unsigned n, unsigned i)
 {
-	int64_t total = 0, claims = 0;
+	int64_t total = 0, claims = 0, left, share = 0;
 
 	for (unsigned j = 0; j < n; j++) {
 		total += sides[j].up ? sides[j].load : 0;
 		claims += claim(&sides[j]);
 	}
 	assert(claims > 0 && sides[i].up);
-	/* Rounded up, so that what cannot be shared out evenly stays where it is. */
-	return sides[i].load - (total * claim(&sides[i]) + claims - 1) / claims;
+	left = total;
+	for (unsigned j = 0; j < n; j++)
+		left -= total * claim(&sides[j]) / claims;
+	/* What cannot be shared out evenly stays where it is: one connection each, to the first that have it. */
+	for (unsigned j = 0; j <= i; j++) {
+		share = total * claim(&sides[j]) / claims;
+		if (sides[j].up && sides[j].load > share && left > 0) {
+			left--;
+			share++;
+		}
+	}
+	return sides[i].load - share;
 }
 
 bool level_uneven(const struct level_side *sides, unsigned n)
@@ -170,16 +180,18 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct level *level = timer->data;
 	bool up = fleet_up(level->fleet) > 1;
-	bool left = false;
+	bool left = false, in_time = level->ticks_left > 0;
 
 	if (level->hashed)
 		up = up && level->newcomer && worker_state(level->newcomer) == STATE_UP;
-	if (up && level->ticks_left--)
+	if (up && in_time) {
+		level->ticks_left--;
 		left = level->hashed ? take_hashed(level) : take_surplus(level);
+	}
 	if (left)
 		return;
 	level_end(level);
-	if (up)
+	if (up && in_time)
 		fleet_tell_even(level->fleet);
 }
 

@@ -29,16 +29,19 @@ static bool take(struct fleet *fleet, struct incarnation_loss *loss)
 {
 	struct worker *worker = incarnation_owner(loss->incarnation);
 	struct fleet_order *order = loss->order;
+	unsigned moved;
 
 	if (!mover_take_all(fleet->mover, worker, loss->incarnation, loss->reason, &loss->moved))
 		return false;
 	incarnation_wake(loss->incarnation);
+	/* A drain has moved the most of them before. */
+	moved = loss->reason == REHOMED_DRAIN ? (unsigned)(worker->moved_away - worker->drain_moved) : loss->moved;
 	fleet_tell(fleet,
 		&(struct fleet_event){ .kind = FLEET_REHOMED,
 			.worker = worker,
 			.state = worker_state(worker),
 			.reason = (enum metrics_rehomed)loss->reason,
-			.count = loss->moved });
+			.count = moved });
 	loss->order = NULL;
 	if (order && --order->victims == 0)
 		orders_finish(fleet, order);

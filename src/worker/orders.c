@@ -184,6 +184,12 @@ static void stall_worker(struct fleet *fleet, struct fleet_order *order)
 		orders_refuse(fleet, order, 409, "faults are off: set faults: on in rmsd.conf, or -o faults=on");
 		return;
 	}
+	if (!order->for_ms) {
+		if (worker->now)
+			service_stall(incarnation_service(worker->now), 0);
+		orders_finish(fleet, order);
+		return;
+	}
 	if (is_guarded(fleet, order) || !is_up(fleet, order))
 		return;
 	order->changed = true;

@@ -170,6 +170,14 @@ static void get_twice(struct rms_request *req, void *state)
 	rms_reply_text(req, 500, "second");
 }
 
+/* What an app does that cannot go on. */
+static void get_fail(struct rms_request *req, void *state)
+{
+	(void)state;
+	uv_stop(rms_request_loop(req));
+	rms_reply_text(req, 200, "this was the last one\n");
+}
+
 static void get_worker(struct rms_request *req, void *state)
 {
 	(void)state;
@@ -210,6 +218,7 @@ static const struct rms_route routes[] = {
 	{ "GET", "/big/:kb", get_big, NULL, NULL },
 	{ "GET", "/never", get_never, NULL, NULL },
 	{ "GET", "/twice", get_twice, NULL, NULL },
+	{ "GET", "/fail", get_fail, NULL, NULL },
 	{ "GET", "/worker", get_worker, NULL, NULL },
 	{ "GET", "/asked", get_asked, NULL, NULL },
 	{ "GET", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },

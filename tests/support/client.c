@@ -122,6 +122,17 @@ static void stop(struct client *c, uint64_t now)
 		c->peers[i].granted = 0;
 }
 
+static void grant_once_more(struct client *c, uint64_t now)
+{
+	c->plan.each++;
+	for (unsigned i = 0; i < c->plan.connections; i++) {
+		if (c->peers[i].fd < 0)
+			continue;
+		peer_grant(c, &c->peers[i], 1);
+		peer_make(c, &c->peers[i], now);
+	}
+}
+
 static void turn_once(struct client *c)
 {
 	struct epoll_event events[EVENTS];
@@ -140,6 +151,8 @@ static void turn_once(struct client *c)
 	}
 	if (c->plan.rate)
 		grant_by_rate(c, now);
+	if (atomic_exchange(&c->once_more, false))
+		grant_once_more(c, now);
 	if (!c->stop_ns &&
 		(atomic_load(&c->stopping) || !c->open ||
 			(c->plan.duration_ms && now - c->start_ns >= c->plan.duration_ms * 1000000ull) ||
@@ -274,6 +287,11 @@ bool client_await_answered(struct client *client, uint64_t n, unsigned ms)
 uint64_t client_answered(const struct client *client)
 {
 	return atomic_load_explicit(&client->answered, memory_order_relaxed);
+}
+
+void client_once_more(struct client *client)
+{
+	atomic_store(&client->once_more, true);
 }
 
 void client_stop(struct client *client)

@@ -62,6 +62,8 @@ bool client_await_connected(struct client *client, unsigned ms);
 bool client_await_answered(struct client *client, uint64_t n, unsigned ms);
 /* Replies so far. */
 uint64_t client_answered(const struct client *client);
+/* With each: one request more of each connection. */
+void client_once_more(struct client *client);
 /* No more requests from now on; those sent are still waited for. */
 void client_stop(struct client *client);
 /* Waits for its end, closes the connections, frees it. */

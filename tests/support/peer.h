@@ -54,7 +54,7 @@ struct client {
 
 	/* Any thread */
 	_Atomic uint64_t answered;
-	_Atomic bool started, ended, stopping;
+	_Atomic bool started, ended, once_more, stopping;
 
 	/* The client's thread */
 	int epoll;

@@ -177,6 +177,8 @@ static void each_verb_is_one_request(void **state)
 		{ "revive-worker app2", "POST /v1/workers/app2/revive", KILLED },
 		{ "revive-worker ../a%b?c\xc3\xa9\n", "POST /v1/workers/..%2Fa%25b%3Fc%C3%A9%0A/revive", KILLED },
 		{ "kill-worker -- -s", "POST /v1/workers/-s/kill", KILLED },
+		{ "fault add --status 503 --ttl 1s", "POST /v1/faults?status=503&ttl=1s", "{\"ok\":true,\"id\":1}" },
+		{ "fault clear 3", "DELETE /v1/faults?id=3", "{\"ok\":true,\"cleared\":1}" },
 		{ "metrics", "GET /metrics", "a 1\n" },
 		{ "config", "GET /v1/config", "workers: 3\n" },
 		{ "shutdown", "POST /v1/shutdown", "{\"ok\":true}" },
@@ -420,7 +422,7 @@ static void a_wrong_command_line_is_exit_2(void **state)
 	} cases[] = {
 		{ "", "no such command" },
 		{ "kill app2", "kill: no such command" },
-		{ "kill-worker", "a name is missing (kill-worker NAME [--force])" },
+		{ "kill-worker", "a name is missing (kill-worker NAME [--force] [--if-generation N])" },
 		{ "kill-worker ", "a name is missing" },
 		{ "kill-worker app1 app2", "one argument too many: app2" },
 		{ "workers app1", "one argument too many: app1" },

@@ -17,7 +17,15 @@
 #include "support/daemon.h"
 #include "support/keep.h"
 
-enum { SECONDS = 6, PATIENCE_MS = 30000 };
+enum { SECONDS = 6, CONNECTIONS = 200, PATIENCE_MS = 30000 };
+
+/* A longer or wider run than that of every day, by the environment. */
+static unsigned asked(const char *variable, unsigned otherwise)
+{
+	const char *text = getenv(variable);
+
+	return text ? (unsigned)atoi(text) : otherwise;
+}
 
 /* An ended thread is joined, and its loop closed, a moment after its connections have gone. */
 static void await_ended(struct daemon *daemon, unsigned threads, unsigned fds)
@@ -73,7 +81,7 @@ static void every_request_is_answered_whatever_happens_to_the_workers(void **sta
 	struct client_plan plan = { .address = daemon_public(daemon),
 		.path = "/jitter/",
 		.echo = true,
-		.connections = test_scale(200),
+		.connections = asked("RMSD_STRESS_CONNECTIONS", test_scale(CONNECTIONS)),
 		.depth = 4,
 		.split_percent = 40 };
 	unsigned threads = daemon_threads(daemon), fds = daemon_fds(daemon), kills;
@@ -83,7 +91,7 @@ static void every_request_is_answered_whatever_happens_to_the_workers(void **sta
 	(void)state;
 	assert_int_equal(client_start(&plan, &client), 0);
 	assert_true(client_await_connected(client, PATIENCE_MS));
-	kills = wreak_havoc(daemon, wire_clock_ms() + SECONDS * 1000);
+	kills = wreak_havoc(daemon, wire_clock_ms() + asked("RMSD_STRESS_S", SECONDS) * 1000);
 	client_stop(client);
 	client_join(client, &account);
 	account_print(&account, stderr);

@@ -21,8 +21,9 @@ static void shares_follow_the_weights(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(level_surplus(sides, 3, i), 0);
-	/* 33 and a third each: 34 may stay. */
+	/* 33 and a third each: one of those that have it keeps the odd one. */
 	assert_int_equal(level_surplus(odd, 3, 1), 16);
+	assert_int_equal(level_surplus(odd, 3, 2), 17);
 	assert_true(level_surplus(odd, 3, 0) < 0);
 }
 

@@ -237,9 +237,7 @@ static void prometheus_docs_have_a_row_for_each_family(void **state)
 		text++;
 	}
 	assert_has(docs.data,
-		"| `rmsd_worker_state` | gauge | `worker`, `state`: starting, up, draining (not yet), stalled (not "
-		"yet), down, "
-		"failed | ");
+		"| `rmsd_worker_state` | gauge | `worker`, `state`: starting, up, draining, stalled, down, failed | ");
 	assert_has(docs.data, "| `rmsd_http_responses_total` | counter | `worker`, `code` | ");
 	assert_has(docs.data, "| `rmsd_build_info` | gauge | `version` | ");
 	outbuf_finish(&docs);

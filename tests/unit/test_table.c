@@ -215,6 +215,60 @@ static void change_is_one_sentence(void **state)
 	}
 }
 
+static int stall_for_4s(const json_t *answer, struct outbuf *out)
+{
+	return table_stall(answer, "4s", out);
+}
+
+static void every_verb_has_its_sentence(void **state)
+{
+	static const struct {
+		int (*print)(const json_t *json, struct outbuf *out);
+		const char *answer, *sentence;
+	} cases[] = {
+		{ table_change, "{\"ok\":true,\"worker\":\"app2\",\"state\":\"draining\",\"changed\":true}",
+			"app2 is draining\n" },
+		{ table_restart, "{\"worker\":\"app2\",\"rehomed\":1,\"duration_ms\":12.34}",
+			"app2 was restarted in 12.3 ms: 1 connection moved\n" },
+		{ table_restart, "{\"worker\":\"app2\"}", "app2 was restarted\n" },
+		{ stall_for_4s, "{\"worker\":\"app2\",\"changed\":true}", "app2 is made to hang for 4s\n" },
+		{ stall_for_4s, "{\"worker\":\"app2\",\"changed\":false}", "app2 was made to hang already\n" },
+		{ table_fault, "{\"id\":3}", "fault 3 holds\n" },
+		{ table_cleared, "{\"cleared\":0}", "there was no fault\n" },
+		{ table_cleared, "{\"cleared\":1}", "1 fault ended\n" },
+		{ table_cleared, "{\"cleared\":2}", "2 faults ended\n" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(cases[i].print(parse(f, cases[i].answer), &f->out), 0);
+		outbuf_append(&f->out, "", 1);
+		if (strcmp(f->out.data, cases[i].sentence) != 0)
+			fail_msg("%s: got %s", cases[i].answer, f->out.data);
+	}
+}
+
+static void faults_stand_in_aligned_columns(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(table_faults(parse(f,
+					      "{\"faults\":[{\"id\":3,\"delay_ms\":100,\"status\":null,\"percent\":50,"
+					      "\"worker\":null,\"path\":\"/a\","
+					      "\"ttl_ms\":59001,\"hits\":12},{\"id\":14,\"delay_ms\":null,\"status\":"
+					      "503,\"percent\":100,"
+					      "\"worker\":\"app2\",\"path\":null,\"ttl_ms\":1,\"hits\":0},{}]}"),
+				 &f->out),
+		0);
+	assert_out(f,
+		"ID  KIND          PERCENT  WORKER  PATH        TTL  HITS\n"
+		" 3  delay 100 ms       50  -       /a    1 min 0 s    12\n"
+		"14  status 503        100  app2    -           1 s     0\n"
+		" -  -                   -  -       -             -     -\n");
+	assert_int_equal(table_faults(parse(f, "{\"faults\":[]}"), &f->out), 0);
+	assert_out(f, "ID  KIND  PERCENT  WORKER  PATH  TTL  HITS\n");
+}
+
 static void an_answer_of_another_form_is_refused(void **state)
 {
 	static const struct {
@@ -227,6 +281,12 @@ static void an_answer_of_another_form_is_refused(void **state)
 		{ table_status, "{\"workers\":{}}" },
 		{ table_status, "{\"workers\":[[]]}" },
 		{ table_change, "[]" },
+		{ table_restart, "{\"worker\":2}" },
+		{ stall_for_4s, "{}" },
+		{ table_fault, "{\"id\":\"3\"}" },
+		{ table_cleared, "{}" },
+		{ table_faults, "[]" },
+		{ table_faults, "{\"faults\":[3]}" },
 		{ table_change, "{\"worker\":\"app2\",\"state\":\"up\"}" },
 		{ table_change, "{\"ok\":1,\"worker\":\"app2\",\"state\":\"up\"}" },
 		{ table_change, "{\"ok\":true,\"worker\":\"app2\"}" },
@@ -251,6 +311,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(status_shows_the_server_then_its_workers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(status_gives_the_uptime_in_two_units, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(change_is_one_sentence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(every_verb_has_its_sentence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(faults_stand_in_aligned_columns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_answer_of_another_form_is_refused, set_up, tear_down),
 	};
 

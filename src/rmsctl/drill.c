@@ -1,0 +1,397 @@
+/* drill.c - steady state, load, fault, verdict: in that order, around one epoll loop. */
+#include "rmsctl/drill.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "rmsctl/report.h"
+#include "rmsctl/steady.h"
+
+/* Numbers of the epoll set that are no connection's. */
+enum source { SOURCE_STREAM = 1 << 20, SOURCE_TIMER, SOURCE_SIGNAL };
+
+enum {
+	BATCH = 256,
+	TICK_MIN_NS = 200000, /* a faster rate sends more than one request a tick */
+	PROGRESS_MS = 250,
+	BEGIN_MS = 10000, /* for rmsd to inject, once asked */
+	END_MS = 10000,   /* for rmsd to end the drill, behind its duration */
+	GRACE_MS = 5000,  /* for replies that are owed at the end */
+	ROWS_MAX = 20 * 1000 * 1000,
+};
+
+struct drill {
+	const struct task *task;
+	struct drill_plan plan;
+	struct target target;
+	struct outbuf request;
+	struct load *load;
+	struct lease lease;
+	int epoll, timer, signals;
+	uint64_t start_ns, end_ns; /* of the load, as planned */
+	uint64_t stop_ns;          /* nothing is due any more; 0: it runs */
+	uint64_t asked_ns;         /* the fault was asked for; 0: not yet */
+	uint64_t told_ns;          /* progress */
+	bool interrupted, on_terminal;
+};
+
+static uint64_t ns(uint64_t ms)
+{
+	return ms * 1000000;
+}
+
+/* Before the loop there is nothing to revert. */
+static void on_early_signal(int signal)
+{
+	static const char line[] = "rmsctl: aborted: interrupted\n";
+
+	(void)signal;
+	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+	_exit(EXIT_ABORTED);
+}
+
+static void make_plan(struct drill *drill)
+{
+	static const enum command_option options[] = {
+		[DRILL_KILL] = OPTION_kill, [DRILL_STALL] = OPTION_stall, [DRILL_DRAIN] = OPTION_drain
+	};
+	const struct task *task = drill->task;
+	struct drill_plan *plan = &drill->plan;
+
+	/* One of them is given: the verb takes none without. */
+	for (int action = DRILL_KILL; action <= DRILL_DRAIN; action++) {
+		if (!task->given[options[action]])
+			continue;
+		plan->action = (enum drill_action)action;
+		plan->worker = task->given[options[action]];
+	}
+	plan->path = command_text(task, OPTION_path);
+	plan->address = drill->target.text;
+	plan->duration_ms = task->numbers[OPTION_duration];
+	plan->connections = (unsigned)task->numbers[OPTION_connections];
+	plan->rate = (unsigned)task->numbers[OPTION_rate];
+	plan->max_failed = task->numbers[OPTION_max_failed];
+	plan->max_pause_ms = task->numbers[OPTION_max_pause];
+	plan->max_detect_ms = task->numbers[OPTION_max_detect];
+}
+
+static void watch(const struct drill *drill, int fd, enum source source)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = source };
+	int err = epoll_ctl(drill->epoll, EPOLL_CTL_ADD, fd, &event);
+
+	assert(err == 0 || errno == ENOMEM || errno == ENOSPC);
+	(void)err;
+}
+
+/* A tick for each request, from the start on. */
+static int start_timer(const struct drill *drill)
+{
+	uint64_t tick = 1000000000ULL / drill->plan.rate;
+	struct itimerspec spec = { .it_value = { .tv_nsec = 1 } };
+
+	if (tick < TICK_MIN_NS)
+		tick = TICK_MIN_NS;
+	if (tick > ns(PROGRESS_MS))
+		tick = ns(PROGRESS_MS);
+	spec.it_interval.tv_nsec = (long)tick;
+	return timerfd_settime(drill->timer, 0, &spec, NULL) < 0 ? -errno : 0;
+}
+
+/* All that the loop needs. 0 or a negative errno. */
+static int open_sources(struct drill *drill)
+{
+	drill->epoll = epoll_create1(EPOLL_CLOEXEC);
+	drill->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (drill->epoll < 0 || drill->timer < 0)
+		return -errno;
+	watch(drill, drill->timer, SOURCE_TIMER);
+	/* Ticks when they are due: a default thread's timers may be 50 us late. */
+	(void)prctl(PR_SET_TIMERSLACK, 1);
+	return 0;
+}
+
+/* From here on a signal comes through the loop. */
+static int take_signals(struct drill *drill)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	drill->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (drill->signals < 0)
+		return -errno;
+	watch(drill, drill->signals, SOURCE_SIGNAL);
+	return 0;
+}
+
+static uint64_t share_ms(const struct drill *drill, unsigned percent)
+{
+	return drill->plan.duration_ms * percent / 100;
+}
+
+static void ask(struct drill *drill, uint64_t now)
+{
+	struct outbuf target = { 0 };
+
+	drill->asked_ns = now;
+	outbuf_printf(&target, "%s?action=%s&worker=", drill->task->command->path, drill_actions[drill->plan.action]);
+	command_encode(drill->plan.worker, &target);
+	outbuf_printf(&target, "&for=%llums%s", (unsigned long long)share_ms(drill, 40),
+		drill->task->given[OPTION_force] ? "&force=1" : "");
+	outbuf_append(&target, "", 1);
+	if (!target.failed)
+		lease_open(&drill->lease, drill->task->socket, target.data);
+	if (drill->lease.state == LEASE_RUNNING)
+		watch(drill, drill->lease.stream.fd, SOURCE_STREAM);
+	outbuf_finish(&target);
+}
+
+static void tell_progress(struct drill *drill, uint64_t now)
+{
+	const struct load_books *books = load_books(drill->load);
+	const struct lease_times *times = &drill->lease.times;
+	const char *phase = "before";
+
+	if (!drill->on_terminal || now < drill->told_ns + ns(PROGRESS_MS))
+		return;
+	drill->told_ns = now;
+	if (times->injected)
+		phase = times->reverting ? "after" : "during";
+	fprintf(stderr, "\r\033[K%5.1f s  %s: %u requests due, %llu answered, %llu failed",
+		(double)(now - drill->start_ns) / 1e9, phase, books->samples.n,
+		(unsigned long long)books->by[OUTCOME_answered], (unsigned long long)load_failed(books));
+	fflush(stderr);
+}
+
+/* Nothing has been injected, and nothing will be: there is no verdict. */
+static bool is_aborted(const struct drill *drill, uint64_t now)
+{
+	if (drill->interrupted)
+		return true;
+	if (!drill->asked_ns || drill->lease.times.injected)
+		return false;
+	return drill->lease.state != LEASE_RUNNING || now >= drill->asked_ns + ns(BEGIN_MS);
+}
+
+/* One step of the plan, if its time has come; false: all is over. */
+static bool step(struct drill *drill, uint64_t now)
+{
+	if (is_aborted(drill, now))
+		return false;
+	if (!drill->asked_ns && now >= drill->start_ns + ns(share_ms(drill, 20)))
+		ask(drill, now);
+	if (!drill->stop_ns && now >= drill->end_ns &&
+		(drill->lease.state != LEASE_RUNNING || now >= drill->end_ns + ns(END_MS)))
+		drill->stop_ns = now;
+	if (!drill->stop_ns || (!load_is_done(drill->load) && now < drill->stop_ns + ns(GRACE_MS)))
+		return true;
+	load_give_up(drill->load, now);
+	return false;
+}
+
+/* The load lasts as long as planned, and longer only while the fault does. */
+static uint64_t due_until(const struct drill *drill, uint64_t now)
+{
+	if (drill->stop_ns)
+		return 0;
+	return now < drill->end_ns || drill->lease.state == LEASE_RUNNING ? now : drill->end_ns - 1;
+}
+
+static void take_event(struct drill *drill, const struct epoll_event *event)
+{
+	uint64_t ticks;
+
+	switch (event->data.u64) {
+	case SOURCE_STREAM:
+		lease_read(&drill->lease);
+		if (drill->lease.state != LEASE_RUNNING)
+			lease_close(&drill->lease);
+		break;
+	case SOURCE_TIMER: (void)!read(drill->timer, &ticks, sizeof(ticks)); break;
+	case SOURCE_SIGNAL: drill->interrupted = true; break;
+	default: load_event(drill->load, event->data.u64, event->events); break;
+	}
+}
+
+static void loop(struct drill *drill)
+{
+	struct epoll_event events[BATCH];
+	uint64_t now;
+
+	drill->start_ns = load_clock_ns();
+	drill->end_ns = drill->start_ns + ns(drill->plan.duration_ms);
+	load_begin(drill->load, drill->start_ns);
+	do {
+		int n = epoll_wait(drill->epoll, events, BATCH, PROGRESS_MS);
+
+		for (int i = 0; i < n; i++)
+			take_event(drill, &events[i]);
+		now = load_clock_ns();
+		load_turn(drill->load, due_until(drill, now), now);
+		tell_progress(drill, now);
+	} while (step(drill, now));
+	if (drill->on_terminal)
+		fprintf(stderr, "\r\033[K");
+	lease_close(&drill->lease);
+}
+
+static enum exit_code abort_with(const char *reason, struct outbuf *why)
+{
+	outbuf_text(why, reason);
+	return EXIT_ABORTED;
+}
+
+/* The load, and the fault in it. EXIT_DONE: it can be judged. */
+static enum exit_code carry_out(struct drill *drill, struct outbuf *why)
+{
+	uint64_t rows = (drill->plan.duration_ms + END_MS + GRACE_MS) * drill->plan.rate / 1000 + 1;
+	const struct load_plan plan = {
+		.target = &drill->target,
+		.request = drill->request.data,
+		.request_len = drill->request.len,
+		.connections = drill->plan.connections,
+		.rate = drill->plan.rate,
+		.most = (uint32_t)rows,
+	};
+	int err;
+
+	if (drill->request.failed)
+		return abort_with("out of memory", why);
+	if (rows > ROWS_MAX)
+		return abort_with("--duration times --rate: more than 20 million requests", why);
+	err = open_sources(drill);
+	if (err == 0 && load_create(&plan, drill->epoll, &drill->load, why) < 0)
+		return EXIT_ABORTED;
+	if (err == 0)
+		err = take_signals(drill);
+	if (err == 0)
+		err = start_timer(drill);
+	if (err < 0)
+		return abort_with(strerror(-err), why);
+	loop(drill);
+	if (drill->interrupted)
+		return abort_with("interrupted", why);
+	if (drill->lease.times.injected)
+		return EXIT_DONE;
+	return abort_with(drill->lease.error.len ? drill->lease.error.data : "rmsd did not begin the drill", why);
+}
+
+static bool is_utf8(void)
+{
+	return setlocale(LC_CTYPE, "") && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+/* For rmsd's metrics. It may be gone, and the verdict stands. */
+static void send_verdict(const struct drill *drill, bool passed)
+{
+	const struct question question = {
+		.socket = drill->task->socket,
+		.method = "POST",
+		.target = passed ? "/v1/drill/verdict?passed=1" : "/v1/drill/verdict?passed=0",
+		.json = true,
+		.patience_s = 10,
+	};
+	struct outbuf unheard = { 0 };
+	json_t *answer = NULL;
+
+	if (answer_object(&question, &answer, &unheard) == EXIT_DONE)
+		json_decref(answer);
+	outbuf_finish(&unheard);
+}
+
+/* report: NULL if there is none, and reason says why. Whether it is there now, or none was asked for. */
+static bool write_junit(
+	const struct drill *drill, const struct report *report, const struct outbuf *reason, struct outbuf *why)
+{
+	const char *path = drill->task->given[OPTION_junit];
+	struct outbuf xml = { 0 };
+	int err;
+
+	if (!path)
+		return true;
+	if (report)
+		report_junit(report, &xml);
+	else
+		report_junit_aborted(&drill->plan, reason->data, reason->len, &xml);
+	err = report_write(path, &xml);
+	outbuf_finish(&xml);
+	if (err < 0)
+		outbuf_printf(why, "%s%s: %s", why->len ? "; " : "", path, strerror(-err));
+	return err == 0;
+}
+
+static enum exit_code judge(const struct drill *drill, struct outbuf *out, struct outbuf *why)
+{
+	struct verdict verdict;
+	const struct report report = {
+		.plan = &drill->plan,
+		.books = load_books(drill->load),
+		.lease = &drill->lease,
+		.verdict = &verdict,
+		.stop_ns = drill->stop_ns,
+	};
+
+	if (verdict_judge(&drill->plan, report.books, &drill->lease, drill->stop_ns, &verdict) < 0)
+		return abort_with("out of memory", why);
+	send_verdict(drill, verdict.passed);
+	if (drill->task->json)
+		answer_print(report_json(&report), out);
+	else
+		report_text(&report, is_utf8(), out);
+	return write_junit(drill, &report, NULL, why) && verdict.passed ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static void finish(struct drill *drill)
+{
+	load_destroy(drill->load);
+	lease_finish(&drill->lease);
+	outbuf_finish(&drill->request);
+	close(drill->epoll);
+	close(drill->timer);
+	close(drill->signals);
+}
+
+enum exit_code drill_run(const struct task *task, struct outbuf *out, struct outbuf *why)
+{
+	const struct sigaction action = { .sa_handler = on_early_signal };
+	struct drill drill = { .task = task, .epoll = -1, .timer = -1, .signals = -1 };
+	struct outbuf reason = { 0 };
+	enum exit_code code;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	make_plan(&drill);
+	lease_init(&drill.lease, drill.plan.worker);
+	drill.on_terminal = isatty(STDERR_FILENO);
+	code = steady_check(task->socket, drill.plan.worker, task->given[OPTION_force] != NULL, &drill.target, &reason);
+	if (code == EXIT_DONE) {
+		outbuf_printf(&drill.request, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rmsctl-drill/%s\r\n\r\n",
+			drill.plan.path, drill.target.host, RMSD_VERSION);
+		code = carry_out(&drill, &reason);
+	}
+	if (code == EXIT_DONE) {
+		code = judge(&drill, out, &reason);
+		outbuf_append(why, reason.data, reason.len);
+	} else {
+		outbuf_printf(why, "%s%.*s", code == EXIT_ABORTED ? "aborted: " : "", (int)reason.len,
+			reason.len ? reason.data : "");
+		(void)write_junit(&drill, NULL, &reason, why);
+	}
+	finish(&drill);
+	outbuf_finish(&reason);
+	return code;
+}
