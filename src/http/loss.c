@@ -24,10 +24,10 @@ static enum loss_fate refuse(struct slot *slot, enum loss_refusal refusal)
 
 enum loss_fate loss_decide(struct slot *slot, enum loss_kind kind)
 {
-	if (slot->streamed)
-		return FATE_RESET;
 	if (slot->lost < UINT8_MAX)
 		slot->lost++;
+	if (slot->streamed)
+		return FATE_RESET;
 	if (slot->feeding || slot->repeat == REPEAT_NEVER || (slot->repeat == REPEAT_ENDED && kind == LOSS_STALL))
 		return refuse(slot, REFUSE_UNKNOWN);
 	if (kind != LOSS_ASKED) {

@@ -335,7 +335,7 @@ void fleet_close_idle(struct fleet *fleet)
 
 int64_t fleet_connections(const struct fleet *fleet)
 {
-	int64_t n = 0;
+	int64_t n = mover_parked(fleet->mover);
 
 	for (unsigned i = 0; i < fleet->n_workers; i++)
 		n += worker_load(&fleet->workers[i]);

@@ -170,7 +170,7 @@ void fleet_watch(struct fleet *fleet, struct service *service);
  * in fleet_stop(), every incarnation ends.
  */
 void fleet_close_idle(struct fleet *fleet);
-/* Connections of all workers. */
+/* Connections of all workers, and those that one will have in a moment. */
 int64_t fleet_connections(const struct fleet *fleet);
 /* Takes everything down; cut is the number of requests that had no answer yet. Ends by itself: see fleet_running(). */
 void fleet_stop(struct fleet *fleet, unsigned *cut);

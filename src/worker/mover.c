@@ -19,6 +19,7 @@ struct mover {
 	void *receiver_arg;
 	struct slots *slots;
 	struct owner waiting, parked; /* sets that nobody polls */
+	unsigned n_parked;
 	struct rerun rerun;
 	uv_async_t released_async;
 	struct lock released_lock; /* guards the next two */
@@ -126,6 +127,8 @@ static void park(struct mover *mover, int fd, uint32_t owner, unsigned reason)
 	slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + MOVER_PARK_MS);
 	if (slots_give(mover->slots, &mover->parked, fd, false) < 0)
 		close_homeless(mover, fd, CLOSED_ERROR);
+	else
+		mover->n_parked++;
 }
 
 /* A parked slot goes on. */
@@ -136,15 +139,21 @@ static void unpark(struct mover *mover, int fd)
 	lock_acquire(&mover->parked.lock);
 	slots_take(&mover->parked, slot);
 	lock_release(&mover->parked.lock);
+	mover->n_parked--;
 	slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + mover->conf->header_timeout);
 	(void)rehome(mover, pick(mover, fd), fd, true, slot->moved);
+}
+
+unsigned mover_parked(const struct mover *mover)
+{
+	return mover->n_parked;
 }
 
 void mover_ended(struct mover *mover, struct incarnation *incarnation)
 {
 	uint32_t ended = incarnation_service(incarnation)->owner.id;
 
-	for (int fd = 0; fd < slots_end(mover->slots); fd++) {
+	for (int fd = 0; mover->n_parked && fd < slots_end(mover->slots); fd++) {
 		const struct slot *slot = slots_at(mover->slots, fd);
 
 		if (slot_owner(slot) == mover->parked.id && slot->awaits == ended)

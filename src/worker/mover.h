@@ -58,6 +58,8 @@ unsigned mover_shed(struct mover *mover, struct worker *from, struct worker *onl
 void mover_end_shed(struct worker *from);
 /* The thread of incarnation, which is not freed yet, has ended: what was parked for that goes on. */
 void mover_ended(struct mover *mover, struct incarnation *incarnation);
+/* Connections that are parked: a worker will have them in a moment. */
+unsigned mover_parked(const struct mover *mover);
 /* A worker is up: what waited for one is given out. */
 void mover_give_waiting(struct mover *mover);
 /* If slot waits or is parked: its deadline has passed, so it is refused. false: it is somebody else's. */

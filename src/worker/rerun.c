@@ -40,6 +40,5 @@ void rerun_account_cut(struct worker *from, struct slot *slot, int status)
 	if (slot->counted)
 		metrics_add(from->control, METRIC_responses + METRICS_CODE(status), 1);
 	metrics_add(from->control, METRIC_errors + ERROR_CUT, 1);
-	slot->lost++;
 	log_lost(from, slot, "a streamed reply was cut short: its worker was lost");
 }

@@ -218,6 +218,8 @@ static const char *take_line(struct wire *wire, size_t at, size_t *next, double 
 /* A chunked body whose first chunk is at offset at, decoded into reply. Returns where it ends. */
 static size_t read_chunks(struct wire *wire, size_t at, struct reply *reply, double until)
 {
+	size_t size = 0;
+
 	for (;;) {
 		size_t begin, end, len;
 		char *rest;
@@ -231,8 +233,11 @@ static size_t read_chunks(struct wire *wire, size_t at, struct reply *reply, dou
 			fail_msg("a chunk that is longer than it says: %.20s", wire->bytes + begin + len);
 		if (!len)
 			return end;
-		reply->body = realloc(reply->body, reply->body_len + len + 1);
-		assert_non_null(reply->body);
+		if (reply->body_len + len >= size) {
+			size = 2 * (reply->body_len + len + 1);
+			reply->body = realloc(reply->body, size);
+			assert_non_null(reply->body);
+		}
 		memcpy(reply->body + reply->body_len, wire->bytes + begin, len);
 		reply->body_len += len;
 		reply->body[reply->body_len] = 0;

@@ -1,4 +1,4 @@
-/* test_stream.c - replies and bodies that come in pieces. */
+/* test_stream.c - replies that come in pieces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,19 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/running.h"
 
 enum { KB = 1024, MB = 1024 * KB };
-
-static void pause_ms(long ms)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
-}
 
 static void ask(struct wire *wire, const char *method, const char *path)
 {
@@ -302,170 +297,6 @@ static void what_an_app_does_wrong_does_not_show(void **state)
 	daemon_stop(daemon);
 }
 
-static unsigned long sum_of(const char *bytes, size_t len)
-{
-	unsigned long sum = 0;
-
-	for (size_t i = 0; i < len; i++)
-		sum = sum * 31 + (unsigned char)bytes[i];
-	return sum;
-}
-
-static char *body_of(size_t len)
-{
-	char *body = keep(malloc(len + 1));
-
-	for (size_t i = 0; i < len; i++)
-		body[i] = (char)('a' + i * 7 % 26);
-	body[len] = 0;
-	return body;
-}
-
-static void send_chunked(struct wire *wire, const char *body, size_t len, size_t piece)
-{
-	for (size_t at = 0; at < len; at += piece) {
-		size_t n = len - at < piece ? len - at : piece;
-
-		wire_putf(wire, "%zx\r\n", n);
-		wire_send(wire, body + at, n);
-		wire_put(wire, "\r\n");
-	}
-	wire_put(wire, "0\r\n\r\n");
-}
-
-/* Whole in one write, in many, chunked or not, pipelined, empty: each byte reaches the app once and in its turn. */
-static void a_body_comes_to_its_handler_by_the_piece(void **state)
-{
-	enum { LEN = 500000 };
-	static const char one[] = "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-				  "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-				  "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
-				  "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-	struct daemon *daemon = daemon_start("testapp", "", NULL);
-	struct wire *wire = wire_open(daemon_public(daemon));
-	const char *hello = keepf("5 bytes sum %lu left 0 attempt 1\n", sum_of("hello", 5));
-	const char *body = body_of(LEN);
-	const char *all = keepf("%d bytes sum %lu left 0 attempt 1\n", LEN, sum_of(body, LEN));
-
-	(void)state;
-	wire_put(wire, one);
-	for (size_t i = 0; i + 1 < sizeof(one); i++) {
-		wire_send(wire, one + i, 1);
-		if (i % 16 == 0)
-			pause_ms(1);
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		reply_expect(wire_reply(wire), 200, hello);
-		reply_expect(wire_reply(wire), 200, hello);
-		reply_expect(wire_reply(wire), 200, "0 bytes sum 0 left 0 attempt 1\n");
-	}
-	wire_putf(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", LEN);
-	wire_send(wire, body, LEN);
-	reply_expect(wire_reply(wire), 200, all);
-	wire_put(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-	send_chunked(wire, body, LEN, 1777);
-	reply_expect(wire_reply(wire), 200, all);
-	wire_putf(wire, "PUT /upload/20 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", LEN);
-	wire_send(wire, body, LEN);
-	reply_expect(wire_reply(wire), 200, all);
-	wire_put(wire, "POST /upload/stream HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab");
-	reply_expect(wire_reply(wire), 200, "some");
-	wire_expect_alive(wire);
-	wire_close(wire);
-	daemon_stop(daemon);
-}
-
-static void an_upload_is_held_to_the_limits_of_any_body(void **state)
-{
-	struct daemon *daemon = daemon_start("testapp", "", "max_body_size=100k", "body_timeout=1s", NULL);
-	const char *body = body_of(150000);
-	struct wire *wire = wire_open(daemon_public(daemon));
-
-	(void)state;
-	wire_put(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 102401\r\n\r\n");
-	reply_expect(wire_reply(wire), 413, NULL);
-	wire_close(wire);
-	/* Chunked, it shows only when the handler has had much of it. */
-	wire = wire_open(daemon_public(daemon));
-	wire_put(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-	send_chunked(wire, body, 150000, 10000);
-	reply_expect(wire_reply(wire), 413, NULL);
-	wire_expect_eof(wire);
-	wire_close(wire);
-	wire = wire_open(daemon_public(daemon));
-	wire_put(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
-	reply_expect(wire_reply(wire), 408, NULL);
-	wire_expect_eof(wire);
-	wire_close(wire);
-	wire = wire_open(daemon_public(daemon));
-	wire_put(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n");
-	reply_expect(wire_reply(wire), 400, NULL);
-	wire_close(wire);
-	/* And who leaves in the middle leaves nothing behind. */
-	wire = wire_open(daemon_public(daemon));
-	wire_put(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
-	while (daemon_metric(daemon, "rmsd_http_requests_in_flight", NULL) < 1)
-		pause_ms(1);
-	wire_reset(wire);
-	while (daemon_metric(daemon, "rmsd_http_requests_in_flight", NULL) > 0)
-		pause_ms(1);
-	daemon_stop(daemon);
-}
-
-static void a_client_that_waits_for_a_100_gets_it(void **state)
-{
-	struct daemon *daemon = daemon_start("testapp", "", NULL);
-	struct wire *wire = wire_open(daemon_public(daemon));
-	char line[26] = "";
-	size_t len = 0;
-
-	(void)state;
-	wire_put(wire, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-	while (len < 25)
-		len += wire_read(wire, line + len, 25 - len);
-	assert_string_equal(line, "HTTP/1.1 100 Continue\r\n\r\n");
-	wire_put(wire, "hello");
-	reply_expect(wire_reply(wire), 200, keepf("5 bytes sum %lu left 0 attempt 1\n", sum_of("hello", 5)));
-	wire_close(wire);
-	daemon_stop(daemon);
-}
-
-/* The reply arrives although the client is still sending, and the connection ends. */
-static void an_app_may_answer_before_the_body_is_whole(void **state)
-{
-	static const char *const paths[] = { "/upload/refused", "/upload/refused-later" };
-	struct daemon *daemon = daemon_start("testapp", "", NULL);
-	const char *body = body_of(700000);
-	struct wire *wire;
-	unsigned i;
-
-	(void)state;
-	for (i = 0; i < 4; i++) {
-		struct reply *reply;
-
-		wire = wire_open(daemon_public(daemon));
-		wire_putf(wire, "POST %s HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", paths[i / 2],
-			i % 2 ? "Transfer-Encoding: chunked" : "Content-Length: 800000");
-		wire_putf(wire, "%s", i % 2 ? "1ffff\r\n" : "");
-		wire_send(wire, body, 700000 / 8);
-		reply = wire_reply(wire);
-		assert_int_equal(reply->status, 403);
-		reply_expect_field(reply, "Connection", "close");
-		wire_push(wire, body, 100);
-		wire_expect_eof(wire);
-		wire_close(wire);
-	}
-	/* With the whole body here nothing stands in the way of the next request. */
-	wire = wire_open(daemon_public(daemon));
-	wire_put(wire, "POST /upload/refused HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
-	reply_expect(wire_reply(wire), 403, "not you\n");
-	wire_expect_alive(wire);
-	wire_close(wire);
-	assert_true(daemon_metric(daemon, "rmsd_http_responses_total", "code=\"403\"", NULL) == 5);
-	assert_true(daemon_metric(daemon, "rmsd_http_requests_in_flight", NULL) == 0);
-	daemon_stop(daemon);
-}
-
 /* Shutdown waits for a stream's end, and cuts it off when told twice; no worker's end is taken for a stream's. */
 static void shutdown_lets_a_stream_end_or_resets_it(void **state)
 {
@@ -506,10 +337,6 @@ int main(void)
 		cmocka_unit_test_teardown(an_app_is_told_once_that_its_client_has_left, daemon_cleanup),
 		cmocka_unit_test_teardown(who_does_not_read_a_stream_is_reset, daemon_cleanup),
 		cmocka_unit_test_teardown(what_an_app_does_wrong_does_not_show, daemon_cleanup),
-		cmocka_unit_test_teardown(a_body_comes_to_its_handler_by_the_piece, daemon_cleanup),
-		cmocka_unit_test_teardown(an_upload_is_held_to_the_limits_of_any_body, daemon_cleanup),
-		cmocka_unit_test_teardown(a_client_that_waits_for_a_100_gets_it, daemon_cleanup),
-		cmocka_unit_test_teardown(an_app_may_answer_before_the_body_is_whole, daemon_cleanup),
 		cmocka_unit_test_teardown(shutdown_lets_a_stream_end_or_resets_it, daemon_cleanup),
 	};
 
