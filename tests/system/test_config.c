@@ -97,7 +97,7 @@ static void each_kind_of_error_is_told_with_its_place(void **state)
 		{ "workers: 3\n\tbacklog: 5\n", ":2:1: ", "" },
 		{ "- a list\n", ":1:1: ", "" },
 		{ "worker_header: \"X Y\"\n", ":1:16: worker_header: ", "(" },
-		{ "stall_timeout: 500ms\n", ":1:1: stall_timeout: ", "" },
+		{ "stall_time: 500ms\n", ":1:1: stall_time: ", "stall_timeout" },
 	};
 	size_t i;
 

@@ -395,12 +395,12 @@ static void whatever_runs_a_kill_leaves_nothing_behind(void **state)
 	}
 	/* A request whose client has left without a reset runs to its end, and a partial body has its time. */
 	until = wire_clock_ms() + WIRE_PATIENCE_MS;
-	while ((running_count(daemon, NULL) > 0 || daemon_fds(daemon) > fds || daemon_threads(daemon) > threads) &&
-		wire_clock_ms() < until)
+	while (running_count(daemon, NULL) > 0 || daemon_threads(daemon) > threads || daemon_fds(daemon) > fds) {
+		if (wire_clock_ms() > until)
+			fail_msg("%u descriptors after %u, %u threads after %u", daemon_fds(daemon), fds,
+				daemon_threads(daemon), threads);
 		pause_ms(20);
-	assert_true(running_count(daemon, NULL) == 0);
-	assert_true(daemon_fds(daemon) <= fds);
-	assert_true(daemon_threads(daemon) <= threads);
+	}
 	daemon_stop(daemon);
 }
 

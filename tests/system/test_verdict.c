@@ -39,9 +39,9 @@ static void *observe(void *arg)
 		int err = wire_try(observer->address, NULL, &wire);
 
 		wire_close(wire);
-		if (err == -ECONNREFUSED && !observer->closed_ms)
+		if (err == -ECONNREFUSED && observer->closed_ms == 0)
 			observer->closed_ms = now_ms;
-		if (err == 0 && observer->closed_ms && !observer->open_ms)
+		if (err == 0 && observer->closed_ms > 0 && observer->open_ms == 0)
 			observer->open_ms = now_ms;
 		nanosleep(&pause, NULL);
 	}
