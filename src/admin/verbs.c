@@ -43,8 +43,8 @@ static void reply_done(const struct verb_order *vo)
 	if (order->verb != FLEET_SHUTDOWN)
 		outbuf_printf(&out, ",\"worker\":\"%s\",\"state\":\"%s\"", worker_name(vo),
 			metrics_state_names[order->state]);
-	outbuf_printf(&out, ",\"changed\":%s,\"rehomed\":%u,\"duration_ms\":%.3f,\"generation\":%llu}\n",
-		order->changed ? "true" : "false", order->rehomed, (double)order->duration_ns / 1e6,
+	outbuf_printf(&out, ",\"changed\":%s,\"rehomed\":%u,\"cut\":%u,\"duration_ms\":%.3f,\"generation\":%llu}\n",
+		order->changed ? "true" : "false", order->rehomed, order->cut, (double)order->duration_ns / 1e6,
 		(unsigned long long)order->generation);
 	door_reply_json(vo->req, 200, &out);
 }
@@ -55,8 +55,8 @@ static void on_answer(struct door_mail *mail, struct admin *admin)
 	const struct fleet_order *order = &vo->order;
 
 	(void)admin;
-	door_audit(&vo->asker, verbs[order->verb].name, "worker=%s status=%d changed=%s rehomed=%u ms=%.3f",
-		worker_name(vo), order->status, order->changed ? "yes" : "no", order->rehomed,
+	door_audit(&vo->asker, verbs[order->verb].name, "worker=%s status=%d changed=%s rehomed=%u cut=%u ms=%.3f",
+		worker_name(vo), order->status, order->changed ? "yes" : "no", order->rehomed, order->cut,
 		(double)order->duration_ns / 1e6);
 	if (order->error[0])
 		door_reply_error(vo->req, order->status, order->generation, order->error);

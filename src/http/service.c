@@ -355,7 +355,9 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 		.uri_size = (uint32_t)setup->conf->max_uri_size,
 		.body_size = setup->conf->max_body_size,
 	};
-	reply_stamp_init(&service->stamp, setup->conf->worker_header, setup->worker);
+	/* Replicas alone are named. */
+	reply_stamp_init(
+		&service->stamp, setup->routers[ROLE_PUBLIC] ? setup->conf->worker_header : NULL, setup->worker);
 	list_init(&service->due);
 	list_init(&service->owed);
 	list_init(&service->live);

@@ -229,6 +229,15 @@ static void append_duration(const json_t *duration, struct outbuf *out)
 		outbuf_printf(out, " in %.1f ms", json_number_value(duration));
 }
 
+/* Streams half sent, and connections to the worker's own port. */
+static void append_cut(const json_t *answer, struct outbuf *out)
+{
+	json_int_t n = json_integer_value(json_object_get(answer, "cut"));
+
+	if (n > 0)
+		outbuf_printf(out, "; %" JSON_INTEGER_FORMAT " could not move and %s closed", n, n == 1 ? "is" : "are");
+}
+
 int table_change(const json_t *answer, struct outbuf *out)
 {
 	const json_t *worker = json_object_get(answer, "worker");
@@ -253,6 +262,7 @@ int table_change(const json_t *answer, struct outbuf *out)
 	} else if (strcmp(json_string_value(state), "down") == 0 && json_is_integer(rehomed)) {
 		append_moved(rehomed, out);
 		append_duration(duration, out);
+		append_cut(answer, out);
 	}
 	outbuf_text(out, "\n");
 	return 0;
@@ -270,6 +280,7 @@ int table_restart(const json_t *answer, struct outbuf *out)
 	append_duration(json_object_get(answer, "duration_ms"), out);
 	if (json_is_integer(rehomed))
 		append_moved(rehomed, out);
+	append_cut(answer, out);
 	outbuf_text(out, "\n");
 	return 0;
 }

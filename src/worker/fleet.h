@@ -50,6 +50,7 @@ struct worker {
 	uint64_t drain_moved;    /* moved_away when it began */
 	bool drain_alone;        /* nobody else was up: what it lets go waits */
 	uint64_t moved_away;     /* connections that others have got from it, ever */
+	uint64_t cut_off;        /* connections closed or reset with it, since they could not move, ever */
 	struct list waiting;     /* orders that end when it is up */
 	struct list draining;    /* orders that end when it is down */
 };
@@ -76,12 +77,13 @@ struct fleet_order {
 	bool changed;
 	int state;
 	unsigned rehomed;
+	unsigned cut;                   /* connections that could not move: closed or reset */
 	uint64_t begun_ns, duration_ns; /* on the clock of uv_hrtime() */
 	uint64_t generation;
 
 	struct list_node node;
 	unsigned victims; /* incarnations whose connections are still to be taken for it */
-	uint64_t moved_before;
+	uint64_t moved_before, cut_before;
 };
 
 enum { FLEET_DRAIN_MS = 30000 };

@@ -85,7 +85,8 @@ void loss_ended(struct worker *worker, struct incarnation *incarnation)
 	if (incarnation_loss(incarnation)->abandoned)
 		fleet->abandoned--;
 	/* It could not be replaced while it was stuck. */
-	if (worker_state(worker) == STATE_STALLED && !worker->now && !fleet->stopping)
+	if (worker_state(worker) == STATE_STALLED && !worker->now && !fleet->stopping &&
+		loss_start_now(worker, RESTART_STALL) < 0)
 		loss_restart_later(worker, RESTART_STALL);
 }
 

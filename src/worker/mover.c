@@ -108,12 +108,14 @@ static enum loss_fate take(struct mover *mover, struct worker *from, struct serv
 static void close_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
 {
 	metrics_add(from->control, METRIC_connections_closed + reason, 1);
+	from->cut_off++;
 	slots_close(mover->slots, fd);
 }
 
 static void reset_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
 {
 	metrics_add(from->control, METRIC_connections_closed + reason, 1);
+	from->cut_off++;
 	slots_reset(mover->slots, fd);
 }
 

@@ -12,6 +12,7 @@ void orders_finish(struct fleet *fleet, struct fleet_order *order)
 
 		order->state = (int)worker_state(worker);
 		order->rehomed = (unsigned)(worker->moved_away - order->moved_before);
+		order->cut = (unsigned)(worker->cut_off - order->cut_before);
 	}
 	order->generation = fleet_generation(fleet);
 	order->duration_ns = uv_hrtime() - order->begun_ns;
@@ -215,12 +216,13 @@ void orders_take(struct mail *mail, void *owner)
 		return;
 	}
 	order->moved_before = fleet->workers[order->worker].moved_away;
+	order->cut_before = fleet->workers[order->worker].cut_off;
 	if (fleet->stopping) {
 		orders_refuse(fleet, order, 409, "rmsd is shutting down");
 		return;
 	}
 	if (order->if_generation && order->generation_wanted != fleet_generation(fleet)) {
-		orders_refuse(fleet, order, 409, "the generation is %llu, not %llu: somebody was faster",
+		orders_refuse(fleet, order, 409, "the generation is %llu, not %llu: something has changed",
 			(unsigned long long)fleet_generation(fleet), (unsigned long long)order->generation_wanted);
 		return;
 	}

@@ -61,8 +61,6 @@ static void abandon(struct worker *worker)
 	struct incarnation *stuck = worker->now;
 
 	worker->now = NULL;
-	incarnation_loss(stuck)->abandoned = true;
-	worker->fleet->abandoned++;
 	loss_begin(worker, stuck, REHOMED_STALL, NULL);
 	if (worker->fleet->set.conf->restart == RESTART_NEVER)
 		loss_restart_later(worker, RESTART_STALL);

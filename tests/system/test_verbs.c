@@ -134,7 +134,7 @@ static void each_change_is_one_line_in_the_log(void **state)
 	assert_int_equal(count(log, "a control verb"), 3);
 	assert_non_null(strstr(log,
 		keepf("a control verb verb=drain uid=%ld pid=%ld arguments=\"timeout=2s&wait=1\" worker=app1 "
-		      "status=200 changed=yes rehomed=0 ms=",
+		      "status=200 changed=yes rehomed=0 cut=0 ms=",
 			(long)geteuid(), (long)getpid())));
 	assert_non_null(strstr(log, "verb=restart "));
 	assert_non_null(strstr(log, "arguments=\"force=1\" worker=app2 status=200 changed=yes"));
