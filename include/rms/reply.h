@@ -38,6 +38,8 @@ void rms_reply_bytes(struct rms_request *req, int status, const char *type, cons
  * HTTP/1.1 (RFC 9112 section 7.1), ended by the end of the connection to 1.0 (section 6.3). In the handler or later, or
  * partly both; what is written in the handler goes out when it returns.
  *
+ * A reply that has no body, to HEAD, or 204 or 304, is whole once it is begun: nobody takes more of it.
+ *
  * When the worker is lost before the kernel has had a byte of it, the request runs again as any other would; after that
  * the connection is reset, so that no client takes the part for the whole.
  */

@@ -145,10 +145,13 @@ static bool regain(struct service *service, struct slot *slot, struct rms_reques
 	return true;
 }
 
-/* Whether the app has answered it, and was not told before that nobody takes the answer. */
-static bool is_answered(const struct rms_request *req)
+/* Its reply is the connection's. The app may still have it: then it is told. */
+static void let_go(struct service *service, struct rms_request *req)
 {
-	return req->replied && !req->gone;
+	if (req->replied)
+		service_spare(service, req);
+	else
+		service_gone(service, req);
 }
 
 static bool call(struct service *service, struct slot *slot, struct rms_request *req) REQUIRES(service->owner.lock)
@@ -163,10 +166,10 @@ static bool call(struct service *service, struct slot *slot, struct rms_request 
 		if (!regain(service, slot, req))
 			return false;
 	}
-	if (!is_answered(req))
+	if (!request_is_answered(req))
 		return true;
 	commit(service, slot, req);
-	service_spare(service, req);
+	let_go(service, req);
 	handling_consume(slot, len);
 	return true;
 }
@@ -260,9 +263,9 @@ bool handling_run(struct service *service, struct slot *slot, int fd, struct mes
 		slot_enter(slot, CONN_READING, slot_deadline(slot));
 		if (!feed(service, slot, req, message))
 			return false;
-		if (is_answered(req)) {
+		if (request_is_answered(req)) {
 			commit(service, slot, req);
-			service_spare(service, req);
+			let_go(service, req);
 			req = NULL;
 		}
 	}
@@ -309,9 +312,9 @@ bool handling_feed(struct service *service, struct slot *slot, int fd)
 	slot_enter(slot, CONN_READING, slot_deadline(slot));
 	if (!feed(service, slot, req, message))
 		return false;
-	if (is_answered(req)) {
+	if (request_is_answered(req)) {
 		commit_early(service, slot, req);
-		service_spare(service, req);
+		let_go(service, req);
 	}
 	return true;
 }

@@ -29,10 +29,15 @@ void request_destroy(struct rms_request *req)
 void request_empty(struct rms_request *req)
 {
 	arena_reset(&req->arena);
-	outbuf_finish(&req->chunked_body);
-	outbuf_finish(&req->stream.bytes);
+	/* Most requests have none of these. */
+	if (req->chunked_body.data)
+		outbuf_finish(&req->chunked_body);
+	if (req->stream.begun || req->stream.on_room) {
+		outbuf_finish(&req->stream.bytes);
+		req->stream = (struct stream){ 0 };
+	}
+	req->stream.bytes.failed = false;
 	req->reply = (struct reply){ 0 };
-	req->stream = (struct stream){ 0 };
 	req->fed = 0;
 	req->context = NULL;
 	req->fault = NULL;

@@ -60,6 +60,15 @@ struct rms_request {
 	char first[2048];
 };
 
+/*
+ * Whether all of its reply is there, and the app was not told before that nobody takes it. A stream that has no body is
+ * whole once it is begun: its end may never come.
+ */
+static inline bool request_is_answered(const struct rms_request *req)
+{
+	return (req->replied || (req->stream.begun && !reply_has_body(&req->reply))) && !req->gone;
+}
+
 /* NULL when out of memory. */
 struct rms_request *request_create(void);
 void request_destroy(struct rms_request *req); /* accepts NULL */

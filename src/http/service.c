@@ -68,18 +68,17 @@ static void attend(struct service *service) REQUIRES(service->owner.lock)
 		bool awaited = slot && slot->request == req;
 
 		req->due = false;
-		if (req->replied && !(awaited && req->gone)) {
-			req->live = false;
-			if (awaited)
-				conn_answer(service, slot, (int)(req->tag & UINT32_MAX), req);
-			service_spare(service, req);
-			continue;
-		}
 		list_push(req->stream.owed ? &service->owed : &service->live, &req->node);
-		if (!awaited)
-			service_gone(service, req);
-		else if (!req->gone)
+		if (awaited && request_is_answered(req)) {
+			conn_answer(service, slot, (int)(req->tag & UINT32_MAX), req);
+			awaited = false;
+		}
+		if (awaited && !req->gone)
 			conn_stream(service, slot, (int)(req->tag & UINT32_MAX));
+		else if (!awaited && req->replied)
+			service_spare(service, req);
+		else if (!awaited && !req->gone)
+			service_gone(service, req);
 	}
 }
 

@@ -65,10 +65,10 @@ bool rms_reply_write(struct rms_request *req, const void *bytes, size_t len)
 {
 	struct outbuf *out = &req->stream.bytes;
 
-	if (!is_open(req, "write") || req->gone)
+	if (!is_open(req, "write") || req->gone || !reply_has_body(&req->reply))
 		return false;
 	/* A chunk of 0 would be the last one. */
-	if (!len || !reply_has_body(&req->reply))
+	if (!len)
 		return true;
 	if (req->reply.framing == FRAMING_CHUNKED)
 		put_chunk(out, bytes, len);

@@ -126,7 +126,9 @@ static void pump(struct rms_request *req, void *arg)
 	}
 	memset(kb, 'p', sizeof(kb));
 	while (pending->left && rms_reply_unsent(req) < HIGH) {
-		rms_reply_write(req, kb, sizeof(kb));
+		/* on_gone() is called for that. */
+		if (!rms_reply_write(req, kb, sizeof(kb)))
+			return;
 		pending->left--;
 	}
 	if (rms_reply_unsent(req) > atomic_load(&unsent_most))

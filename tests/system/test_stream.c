@@ -102,6 +102,25 @@ static void to_an_old_client_the_end_is_the_end_of_the_connection(void **state)
 	daemon_stop(daemon);
 }
 
+static unsigned long figure(struct daemon *daemon, const char *name)
+{
+	const char *body = wire_get(daemon_public(daemon), "/streams")->body;
+	const char *at = strstr(body, name);
+
+	assert_non_null(at);
+	return strtoul(at + strlen(name), NULL, 10);
+}
+
+static void await_figure(struct daemon *daemon, const char *name, unsigned long value)
+{
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
+	unsigned long now;
+
+	while ((now = figure(daemon, name)) != value)
+		if (wire_clock_ms() > until)
+			fail_msg("%s%lu, %lu expected", name, now, value);
+}
+
 static void replies_that_have_no_body_have_none_as_streams(void **state)
 {
 	struct daemon *daemon = daemon_start("testapp", "", NULL);
@@ -115,6 +134,16 @@ static void replies_that_have_no_body_have_none_as_streams(void **state)
 	reply_expect_field(reply, "Transfer-Encoding", "chunked");
 	ask(wire, "HEAD", "/stream-now/5");
 	reply_expect(wire_reply_head(wire), 200, NULL);
+	/* Also those that have no end: the app is told that it is over. */
+	ask(wire, "HEAD", "/stream/1000000/10");
+	reply_expect(wire_reply_head(wire), 200, NULL);
+	ask(wire, "HEAD", "/stream-behind/1000000/10");
+	reply_expect(wire_reply_head(wire), 200, NULL);
+	ask(wire, "HEAD", "/pump/1000000000");
+	reply_expect(wire_reply_head(wire), 200, NULL);
+	await_figure(daemon, "told=", 4);
+	await_figure(daemon, "ended=", 4);
+	assert_true(daemon_metric(daemon, "rmsd_http_requests_in_flight", NULL) == 0);
 	ask(wire, "GET", "/stream-status/204");
 	reply = wire_reply_head(wire);
 	reply_expect(reply, 204, NULL);
@@ -170,25 +199,6 @@ static void requests_behind_a_stream_wait_for_its_end(void **state)
 	reply_expect(wire_reply(wire), 200, "d");
 	wire_close(wire);
 	daemon_stop(daemon);
-}
-
-static unsigned long figure(struct daemon *daemon, const char *name)
-{
-	const char *body = wire_get(daemon_public(daemon), "/streams")->body;
-	const char *at = strstr(body, name);
-
-	assert_non_null(at);
-	return strtoul(at + strlen(name), NULL, 10);
-}
-
-static void await_figure(struct daemon *daemon, const char *name, unsigned long value)
-{
-	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
-	unsigned long now;
-
-	while ((now = figure(daemon, name)) != value)
-		if (wire_clock_ms() > until)
-			fail_msg("%s%lu, %lu expected", name, now, value);
 }
 
 /* 30 MB to a client that pauses: the app is told when there is room, and never has more than a little waiting. */
