@@ -38,17 +38,13 @@ static void get_livez(struct rms_request *req, void *state)
 static void get_readyz(struct rms_request *req, void *state)
 {
 	struct admin *admin = door_admin(req);
-	struct fleet *fleet = admin->set.fleet;
-	unsigned up = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < fleet_size(fleet); i++)
-		up += worker_state(fleet_worker(fleet, i)) == STATE_UP;
 	if (atomic_load_explicit(&admin->draining, memory_order_relaxed))
 		rms_reply_text(req, 503, "shutting down\n");
 	else if (!atomic_load_explicit(&admin->serving, memory_order_relaxed))
 		rms_reply_text(req, 503, "starting\n");
-	else if (!up)
+	else if (!fleet_up(admin->set.fleet))
 		rms_reply_text(req, 503, "no worker is up\n");
 	else
 		rms_reply_text(req, 200, "ok\n");

@@ -83,6 +83,8 @@ static bool release(struct service *service, struct slot *slot, int fd) REQUIRES
 		    &service->release_wanted, &wanted, wanted - 1, memory_order_relaxed, memory_order_relaxed))
 		return false;
 	metrics_sub(service->set.shard, METRIC_connections, 1);
+	slot->moved =
+		atomic_load_explicit(&service->draining, memory_order_relaxed) ? REHOMED_DRAIN : REHOMED_REBALANCE;
 	slots_take(&service->owner, slot);
 	service->set.release(service, fd);
 	return true;

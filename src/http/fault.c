@@ -15,7 +15,7 @@ struct fault_hit {
 	struct rms_request *req;
 	unsigned id;
 	int status;
-	uint64_t due_ns;
+	uint64_t due_ns, until_ns; /* a delay does not outlive its fault's time */
 };
 
 static const uint64_t NS_PER_MS = 1000000;
@@ -188,6 +188,8 @@ static void delay(struct rms_request *req, void *state)
 	(void)state;
 	name_fault(req);
 	req->fault->due_ns += uv_hrtime();
+	if (req->fault->due_ns > req->fault->until_ns)
+		req->fault->due_ns = req->fault->until_ns;
 	wait_in_turn(req->service, req->fault);
 }
 
@@ -222,6 +224,7 @@ static void on_due(uv_timer_t *timer)
 			req->match.route->handle(req, service->state);
 		else
 			rms_reply_text(req, 503, ""); /* dropped; and with it the request */
+		service_beat(service);
 	}
 }
 
@@ -241,6 +244,7 @@ void fault_apply(struct service *service, struct rms_request *req)
 		.id = chosen.id,
 		.status = chosen.status,
 		.due_ns = chosen.delay_ms * NS_PER_MS,
+		.until_ns = chosen.until_ns,
 	};
 	req->fault = hit;
 	req->handle = chosen.status ? reply_status : delay;

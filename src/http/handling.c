@@ -130,8 +130,11 @@ static bool regain(struct service *service, struct slot *slot, struct rms_reques
 	req->in_handler = false;
 	service_beat(service);
 	lock_acquire(&service->owner.lock);
-	if (!req->replied || req->gone)
+	if (!req->replied || req->gone) {
 		service_keep(service, req);
+		/* One that replies is looked at when its reply is sent. */
+		service->now_ns = uv_hrtime();
+	}
 	if (service->owner.revoked) {
 		if (req->replied && !req->gone)
 			service_spare(service, req);

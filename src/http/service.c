@@ -96,6 +96,7 @@ static void call_owed(struct service *service)
 		req->stream.owed = false;
 		if (req->stream.on_room)
 			req->stream.on_room(req, req->stream.on_room_arg);
+		service_beat(service);
 	}
 }
 
@@ -254,6 +255,8 @@ void service_due(struct service *service, struct rms_request *req)
 	if (req->due)
 		return;
 	req->due = true;
+	/* Timers and other work that are due run in one go: each reply shows that the loop turns. */
+	service_beat(service);
 	list_remove(&req->node);
 	list_push(&service->due, &req->node);
 	start_idle(service);

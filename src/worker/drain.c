@@ -16,6 +16,15 @@ void drain_begin(struct worker *worker, uint64_t timeout_ms, bool again)
 	loss_keep_trying(worker->fleet);
 }
 
+void drain_hasten(struct worker *worker, uint64_t timeout_ms)
+{
+	uint64_t until_ms = fleet_now_ms() + timeout_ms;
+
+	worker->drain_again = false;
+	if (until_ms < worker->drain_until_ms)
+		worker->drain_until_ms = until_ms;
+}
+
 void drain_end(struct worker *worker)
 {
 	if (worker_state(worker) != STATE_DRAINING)
@@ -35,7 +44,7 @@ void drain_finish(struct worker *worker, enum metrics_rehomed reason)
 	(void)fleet_enter(worker, STATE_DOWN);
 	loss_begin(worker, incarnation, reason, NULL);
 	orders_finish_draining(worker);
-	if (again && fleet_start_again(worker, RESTART_RESTART) < 0)
+	if (again && loss_start_now(worker, RESTART_RESTART) < 0)
 		loss_restart_later(worker, RESTART_RESTART);
 }
 
@@ -44,7 +53,7 @@ static void go_on(struct worker *worker)
 	struct fleet *fleet = worker->fleet;
 	int64_t left = worker_load(worker);
 
-	if (left <= 0) {
+	if (left <= 0 && !mover_has_released(fleet->mover)) {
 		drain_finish(worker, REHOMED_DRAIN);
 	} else if (fleet_now_ms() >= worker->drain_until_ms) {
 		log_warn("a drain has run out of time: the rest is taken", "worker=%s connections=%lld", worker->name,

@@ -125,6 +125,7 @@ int fleet_spawn(struct worker *worker)
 	sweep_add(&fleet->sweep, incarnation_service(worker->now));
 	fleet->running++;
 	worker->started = false;
+	worker->up_ms = 0;
 	return 0;
 }
 
@@ -157,25 +158,29 @@ bool fleet_is_stuck(const struct fleet *fleet)
 	return atomic_load_explicit(&fleet->stuck, memory_order_relaxed);
 }
 
-static void on_started(struct worker *worker, struct incarnation *incarnation)
+void fleet_serve(struct worker *worker)
 {
 	struct fleet *fleet = worker->fleet;
+
+	if (fleet_enter(worker, STATE_UP) < 0)
+		orders_refuse_waiting(worker, "is up, but its own port does not listen: somebody else has it");
+	mover_give_waiting(fleet->mover);
+	level_welcome(&fleet->level, worker);
+	orders_finish_waiting(worker);
+}
+
+static void on_started(struct worker *worker, struct incarnation *incarnation)
+{
 	struct incarnation *stuck = worker->stuck;
-	int err;
 
 	if (worker->now != incarnation)
 		return;
 	worker->started = true;
 	worker->stuck = NULL;
-	worker->up_ms = uv_hrtime() / 1000000;
-	err = fleet_enter(worker, STATE_UP);
+	worker->up_ms = fleet_now_ms();
+	fleet_serve(worker);
 	if (stuck)
 		loss_begin(worker, stuck, REHOMED_STALL, NULL);
-	if (err < 0)
-		orders_refuse_waiting(worker, "is up, but its own port does not listen: somebody else has it");
-	mover_give_waiting(fleet->mover);
-	level_welcome(&fleet->level, worker);
-	orders_finish_waiting(worker);
 }
 
 /* Its app did not start, or has stopped its loop. */
@@ -183,6 +188,8 @@ static void on_failed(struct worker *worker, struct incarnation *incarnation)
 {
 	struct incarnation *stuck = worker->stuck;
 	bool started = worker->started;
+	/* An operator wants it down: that it fails on its way there changes nothing. */
+	bool drained = worker_state(worker) == STATE_DRAINING && !worker->drain_again;
 
 	/* Or else its connections are being taken already. */
 	if (worker->now != incarnation)
@@ -198,7 +205,8 @@ static void on_failed(struct worker *worker, struct incarnation *incarnation)
 	orders_finish_draining(worker);
 	orders_refuse_waiting(
 		worker, started ? "failed before it was up" : "did not start: the app's start hook refused");
-	loss_restart_later(worker, RESTART_FAILURE);
+	if (!drained)
+		loss_restart_later(worker, RESTART_FAILURE);
 }
 
 static void on_ended(struct worker *worker, struct incarnation *incarnation)
@@ -213,6 +221,8 @@ static void on_ended(struct worker *worker, struct incarnation *incarnation)
 	incarnation_join(incarnation);
 	mover_ended(fleet->mover, incarnation);
 	metrics_detach(fleet->set.metrics, worker->index, incarnation_shard(incarnation));
+	if (worker->put_to_sleep == incarnation)
+		worker->put_to_sleep = NULL;
 	incarnation_free(incarnation);
 	fleet->running--;
 	loss_start_due(fleet);
@@ -358,6 +368,7 @@ void fleet_stop(struct fleet *fleet, unsigned *cut)
 	for (unsigned i = 0; i < fleet->n_workers; i++) {
 		struct worker *worker = &fleet->workers[i];
 
+		orders_refuse_waiting(worker, "was not started: rmsd is shutting down");
 		if (worker->stuck && stop(worker, worker->stuck, cut))
 			worker->stuck = NULL;
 		if (!worker->now || !stop(worker, worker->now, cut))
@@ -365,7 +376,6 @@ void fleet_stop(struct fleet *fleet, unsigned *cut)
 		worker->now = NULL;
 		(void)fleet_enter(worker, STATE_DOWN);
 		orders_finish_draining(worker);
-		orders_refuse_waiting(worker, "was not started: rmsd is shutting down");
 	}
 }
 

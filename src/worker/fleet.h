@@ -36,11 +36,12 @@ struct worker {
 	_Atomic uint64_t restarts; /* thread starts after the first */
 
 	/* Control thread. */
-	struct incarnation *now;   /* the one that serves, or will; NULL: none. Older ones may still be ending */
-	struct incarnation *stuck; /* stalled, and still has its connections; NULL: none */
-	uint64_t stuck_ms;         /* since when, on uv_hrtime()'s clock */
-	bool started;              /* now's app has started */
-	struct watch watch;        /* of now */
+	struct incarnation *now;          /* the one that serves, or will; NULL: none. Older ones may still be ending */
+	struct incarnation *stuck;        /* stalled, and still has its connections; NULL: none */
+	struct incarnation *put_to_sleep; /* by an operator's stall; NULL: none, or it has ended */
+	uint64_t stuck_ms;                /* since when, on uv_hrtime()'s clock */
+	bool started;                     /* now's app has started */
+	struct watch watch;               /* of now */
 	struct restart restart;
 	uint64_t up_ms;          /* when it was last up from; uv_hrtime()'s clock */
 	uint64_t start_at_ms;    /* when it is to be started again; 0: not */

@@ -14,6 +14,8 @@ enum {
 	COOL_LOOKS = 50,   /* five */
 	BUSY_LEAST = 500,  /* of LEVEL_FULL: below, nobody suffers */
 	SURPLUS_LEAST = 2, /* connections */
+	QUIET_TICKS = 400, /* most of a second without a move: nothing will */
+	FIXED_LOOKS = 300, /* half a minute: what would not move is tried again */
 };
 
 static int64_t claim(const struct level_side *side)
@@ -47,7 +49,7 @@ int64_t level_surplus(const struct level_side *sides, unsigned n, unsigned i)
 bool level_uneven(const struct level_side *sides, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		int64_t surplus = sides[i].up ? level_surplus(sides, n, i) : 0;
+		int64_t surplus = sides[i].up ? level_surplus(sides, n, i) - sides[i].fixed : 0;
 
 		if (surplus >= SURPLUS_LEAST && surplus * 10 > sides[i].load - surplus)
 			return true;
@@ -146,7 +148,7 @@ static bool take_surplus(struct level *level)
 
 	refresh(level);
 	for (unsigned i = 0; i < n && left; i++) {
-		int64_t surplus = level->sides[i].up ? level_surplus(level->sides, n, i) : 0;
+		int64_t surplus = level->sides[i].up ? level_surplus(level->sides, n, i) - level->sides[i].fixed : 0;
 		unsigned most = surplus < (int64_t)left ? (unsigned)(surplus > 0 ? surplus : 0) : left;
 
 		if (!level->sides[i].up)
@@ -176,6 +178,32 @@ static bool take_hashed(struct level *level)
 	return left;
 }
 
+/* Nothing has moved for long: what is still too much is fixed, until it is tried again. */
+static bool is_futile(struct level *level)
+{
+	uint64_t moved = 0;
+
+	for (unsigned i = 0; i < fleet_size(level->fleet); i++)
+		moved += fleet_worker(level->fleet, i)->moved_away;
+	level->quiet = moved == level->moved ? level->quiet + 1 : 0;
+	level->moved = moved;
+	if (level->quiet < QUIET_TICKS)
+		return false;
+	for (unsigned i = 0; i < fleet_size(level->fleet); i++) {
+		int64_t surplus = level->sides[i].up ? level_surplus(level->sides, fleet_size(level->fleet), i) : 0;
+
+		level->sides[i].fixed = surplus > 0 ? surplus : 0;
+	}
+	return true;
+}
+
+static void forget_fixed(struct level *level)
+{
+	level->looks = 0;
+	for (unsigned i = 0; i < LEVEL_SIDES; i++)
+		level->sides[i].fixed = 0;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct level *level = timer->data;
@@ -188,16 +216,17 @@ static void on_tick(uv_timer_t *timer)
 		level->ticks_left--;
 		left = level->hashed ? take_hashed(level) : take_surplus(level);
 	}
-	if (left)
+	if (left && !is_futile(level))
 		return;
 	level_end(level);
-	if (up && in_time)
+	if (up && in_time && !left)
 		fleet_tell_even(level->fleet);
 }
 
 static void begin(struct level *level, bool fast)
 {
 	level->fast = fast;
+	level->quiet = 0;
 	level->ticks_left = fast ? FAST_TICKS : SLOW_TICKS;
 	uv_timer_start(&level->tick, on_tick, 0, LEVEL_TICK_MS);
 }
@@ -209,6 +238,7 @@ void level_welcome(struct level *level, struct worker *worker)
 	if (!level->enabled)
 		return;
 	level->newcomer = worker;
+	forget_fixed(level);
 	begin(level, true);
 }
 
@@ -243,6 +273,8 @@ static void on_look(uv_timer_t *timer)
 	refresh(level);
 	if (!level->enabled || level->hashed || uv_is_active((uv_handle_t *)&level->tick))
 		return;
+	if (++level->looks == FIXED_LOOKS)
+		forget_fixed(level);
 	level_weigh(level->sides, fleet_size(level->fleet));
 	level->uneven = level_uneven(level->sides, fleet_size(level->fleet)) ? level->uneven + 1 : 0;
 	if (level->uneven >= UNEVEN_LOOKS)

@@ -36,8 +36,9 @@ struct level_side {
 	bool up;
 	int64_t load; /* connections */
 	unsigned weight;
-	unsigned share;     /* of what its weight gives it: LEVEL_LEAST to LEVEL_FULL */
-	unsigned busy;      /* of LEVEL_FULL */
+	unsigned share; /* of what its weight gives it: LEVEL_LEAST to LEVEL_FULL */
+	unsigned busy;  /* of LEVEL_FULL */
+	int64_t fixed;  /* surplus that would not move when it was tried: connections to its own port, long requests */
 	unsigned hot, cool; /* looks in a row at which it was much busier than the rest, and at which it was not */
 };
 
@@ -56,6 +57,9 @@ struct level {
 	bool fast;               /* a worker is new: no limit to what moves at once */
 	unsigned ticks_left;     /* of moving; then whoever still has too many keeps them */
 	unsigned uneven;         /* looks in a row */
+	unsigned looks;          /* since fixed was forgotten */
+	unsigned quiet;          /* ticks in a row in which nothing moved */
+	uint64_t moved;          /* connections that ever moved, as of the last tick */
 	struct worker *newcomer; /* the one that levelling began with; NULL: none */
 	uint64_t looked_ns;
 	uint64_t busy_ns[LEVEL_SIDES]; /* as of the last look */

@@ -46,13 +46,22 @@ bool mover_give(struct mover *mover, struct worker *worker, int fd, bool now)
 	return false;
 }
 
+/* A reply of which the rest is lost must not look whole: a reset tells. */
+static void close_slot(struct mover *mover, int fd)
+{
+	if (slots_at(mover->slots, fd)->out_len)
+		slots_reset(mover->slots, fd);
+	else
+		slots_close(mover->slots, fd);
+}
+
 /* Closes a slot in our hands; the worker that had it last counts it. */
 static void close_homeless(struct mover *mover, int fd, unsigned reason)
 {
 	struct worker *home = fleet_worker(mover->fleet, slots_at(mover->slots, fd)->home);
 
 	metrics_add(home->control, METRIC_connections_closed + reason, 1);
-	slots_close(mover->slots, fd);
+	close_slot(mover, fd);
 }
 
 /* Gives a slot in our hands to worker, or to nobody for now (NULL). True: a worker has it. */
@@ -109,7 +118,7 @@ static void close_taken(struct mover *mover, struct worker *from, int fd, unsign
 {
 	metrics_add(from->control, METRIC_connections_closed + reason, 1);
 	from->cut_off++;
-	slots_close(mover->slots, fd);
+	close_slot(mover, fd);
 }
 
 static void reset_taken(struct mover *mover, struct worker *from, int fd, unsigned reason)
@@ -326,12 +335,21 @@ void mover_release(struct mover *mover, int fd)
 	uv_async_send(&mover->released_async);
 }
 
+bool mover_has_released(struct mover *mover)
+{
+	bool any;
+
+	lock_acquire(&mover->released_lock);
+	any = mover->n_released > 0;
+	lock_release(&mover->released_lock);
+	return any;
+}
+
 static void on_released(uv_async_t *async)
 {
 	struct mover *mover = async->data;
 
 	for (;;) {
-		const struct worker *home;
 		struct slot *slot;
 		int fd = -1;
 
@@ -342,9 +360,7 @@ static void on_released(uv_async_t *async)
 		if (fd < 0)
 			return;
 		slot = slots_at(mover->slots, fd);
-		home = fleet_worker(mover->fleet, slot->home);
-		(void)rehome(mover, receiver(mover, fd), fd, slot->in_len || slot->out_len || slot->eof,
-			worker_state(home) == STATE_DRAINING ? REHOMED_DRAIN : REHOMED_REBALANCE);
+		(void)rehome(mover, receiver(mover, fd), fd, slot->in_len || slot->out_len || slot->eof, slot->moved);
 	}
 }
 

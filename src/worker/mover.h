@@ -64,6 +64,8 @@ unsigned mover_parked(const struct mover *mover);
 void mover_give_waiting(struct mover *mover);
 /* If slot waits or is parked: its deadline has passed, so it is refused. false: it is somebody else's. */
 bool mover_expire(struct mover *mover, struct slot *slot);
+/* Whether a worker has let go connections that nobody has yet. */
+bool mover_has_released(struct mover *mover);
 /* For service.release. */
 void mover_release(struct mover *mover, int fd);
 

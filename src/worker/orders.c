@@ -114,10 +114,9 @@ static void revive_worker(struct fleet *fleet, struct fleet_order *order, enum m
 	case STATE_DRAINING:
 		order->changed = true;
 		drain_end(worker);
-		(void)fleet_enter(worker, STATE_UP);
 		orders_refuse_draining(worker, "was revived before it was down");
 		orders_refuse_waiting(worker, "was revived before it was down");
-		level_welcome(&fleet->level, worker);
+		fleet_serve(worker);
 		orders_finish(fleet, order);
 		return;
 	default: break;
@@ -147,13 +146,26 @@ static bool is_up(struct fleet *fleet, struct fleet_order *order)
 static void drain_worker(struct fleet *fleet, struct fleet_order *order)
 {
 	struct worker *worker = &fleet->workers[order->worker];
-	enum metrics_state state = worker_state(worker);
+	uint64_t timeout_ms = order->timeout_ms ? order->timeout_ms : FLEET_DRAIN_MS;
 
-	if (state != STATE_DOWN && state != STATE_FAILED && state != STATE_DRAINING) {
+	switch (worker_state(worker)) {
+	case STATE_DOWN:
+	case STATE_FAILED:
+		/* And it stays so. */
+		order->changed = worker->start_at_ms != 0;
+		worker->start_at_ms = 0;
+		orders_refuse_waiting(worker, "was drained before it was up");
+		break;
+	case STATE_DRAINING:
+		order->changed = worker->drain_again;
+		drain_hasten(worker, timeout_ms);
+		orders_refuse_waiting(worker, "was drained, and is not started again");
+		break;
+	default:
 		if (is_guarded(fleet, order) || !is_up(fleet, order))
 			return;
 		order->changed = true;
-		drain_begin(worker, order->timeout_ms ? order->timeout_ms : FLEET_DRAIN_MS, false);
+		drain_begin(worker, timeout_ms, false);
 	}
 	if (order->wait && worker_state(worker) == STATE_DRAINING)
 		list_push(&worker->draining, &order->node);
@@ -186,14 +198,15 @@ static void stall_worker(struct fleet *fleet, struct fleet_order *order)
 		return;
 	}
 	if (!order->for_ms) {
-		if (worker->now)
-			service_stall(incarnation_service(worker->now), 0);
+		if (worker->put_to_sleep)
+			service_stall(incarnation_service(worker->put_to_sleep), 0);
 		orders_finish(fleet, order);
 		return;
 	}
 	if (is_guarded(fleet, order) || !is_up(fleet, order))
 		return;
 	order->changed = true;
+	worker->put_to_sleep = worker->now;
 	service_stall(incarnation_service(worker->now), order->for_ms);
 	orders_finish(fleet, order);
 }

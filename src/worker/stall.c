@@ -94,7 +94,7 @@ static void look_again(struct worker *worker, bool stalled)
 {
 	if (!worker->watch.silent) {
 		log_warn("a stalled worker goes on by itself", "worker=%s", worker->name);
-		(void)fleet_enter(worker, STATE_UP);
+		fleet_serve(worker);
 	} else if (stalled && !replace(worker) && fleet_up(worker->fleet)) {
 		abandon(worker);
 	}

@@ -54,6 +54,8 @@ void fleet_tell(struct fleet *fleet, struct fleet_event *event);
 int fleet_spawn(struct worker *worker);
 /* The same, by restart policy or order, and counted; enters STARTING unless it is STALLED. */
 int fleet_start_again(struct worker *worker, enum metrics_restart why);
+/* worker serves, for the first time or again: what waited for that goes on. */
+void fleet_serve(struct worker *worker);
 /* One more thread may be started beside those that have not ended. */
 bool fleet_has_room(const struct fleet *fleet);
 
@@ -90,6 +92,8 @@ void loss_keep_trying(struct fleet *fleet);
 
 /* worker, which is up, gives its connections away as they come to rest. again: and then starts again. */
 void drain_begin(struct worker *worker, uint64_t timeout_ms, bool again);
+/* It drains already: from now on for good, and within timeout_ms at the latest. */
+void drain_hasten(struct worker *worker, uint64_t timeout_ms);
 /* If it drains: it keeps them. */
 void drain_end(struct worker *worker);
 /* It has nothing any more, or what it has is taken now. */

@@ -274,6 +274,58 @@ static void nine_thousand_idle_connections_survive_every_drain(void **state)
 	daemon_stop(daemon);
 }
 
+/* What a forced drain of the only worker let go waits for it, and it may come back by itself or by a revive. */
+static void what_waits_is_served_again(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", "workers=1", NULL);
+	struct wire *busy = wire_open(daemon_public(daemon));
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		wires[i] = wire_open(daemon_public(daemon));
+		wire_expect_alive(wires[i]);
+	}
+	wire_put(busy, "GET /slow/1500 HTTP/1.1\r\nHost: a\r\n\r\n");
+	await_in_flight(daemon, 1);
+	daemon_do(daemon, "app1", "drain?force=1");
+	daemon_await(daemon, "app1", "draining", 1);
+	daemon_do(daemon, "app1", "revive");
+	for (unsigned i = 0; i < 5; i++) {
+		wire_expect_alive(wires[i]);
+		wire_close(wires[i]);
+	}
+	assert_int_equal(wire_reply(busy)->status, 200);
+	wire_close(busy);
+	daemon_stop(daemon);
+}
+
+static void a_drain_has_the_last_word(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", NULL);
+	struct wire *busy = wire_open(daemon_worker(daemon, "app2"));
+
+	(void)state;
+	/* Over a restart that drains: it does not start again, and the shorter time holds. */
+	wire_put(busy, "GET /slow/3000 HTTP/1.1\r\nHost: a\r\n\r\n");
+	await_in_flight(daemon, 1);
+	program_call("sh", "-c",
+		keepf("%s -s %s restart-worker app2 > /dev/null 2>&1 &", program_path("rmsctl"),
+			daemon_socket(daemon) + strlen("unix:")),
+		NULL);
+	daemon_await(daemon, "app2", "draining", -1);
+	assert_int_equal(daemon_verb(daemon, "app2", "drain?wait=1&timeout=200ms")->status, 200);
+	daemon_await(daemon, "app2", "down", 0);
+	wire_close(busy);
+	/* Over a start that is to come. */
+	assert_int_equal(wire_get(daemon_worker(daemon, "app3"), "/fail")->status, 200);
+	daemon_await(daemon, "app3", "down", -1);
+	daemon_do(daemon, "app3", "drain");
+	pause_ms(500);
+	assert_string_equal(daemon_state(daemon, "app2"), "down");
+	assert_string_equal(daemon_state(daemon, "app3"), "down");
+	daemon_stop(daemon);
+}
+
 /* ---- a worker whose app stops its loop ---- */
 
 static void a_worker_that_fails_is_started_again(void **state)
@@ -335,6 +387,8 @@ int main(void)
 		cmocka_unit_test_teardown(of_two_operators_the_second_is_told, daemon_cleanup),
 		cmocka_unit_test_teardown(rolling_restarts_under_load_cost_nothing, daemon_cleanup),
 		cmocka_unit_test_teardown(nine_thousand_idle_connections_survive_every_drain, daemon_cleanup),
+		cmocka_unit_test_teardown(what_waits_is_served_again, daemon_cleanup),
+		cmocka_unit_test_teardown(a_drain_has_the_last_word, daemon_cleanup),
 		cmocka_unit_test_teardown(a_worker_that_fails_is_started_again, daemon_cleanup),
 		cmocka_unit_test_teardown(one_that_keeps_failing_is_given_up, daemon_cleanup),
 	};

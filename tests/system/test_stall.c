@@ -254,6 +254,45 @@ static void nothing_is_started_again_if_the_operator_says_never(void **state)
 	stop_when_all_have_ended(daemon, threads);
 }
 
+/* Many that were put off fall due at once, and each takes its time: longer than stall_timeout together. */
+static void work_that_falls_due_at_once_is_no_stall(void **state)
+{
+	enum { MANY = 60 };
+	struct daemon *daemon = daemon_start("testapp", "", "stall_timeout=200ms", "faults=on", NULL);
+	struct wire *wires[MANY];
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(daemon_ctl(daemon, "fault", "add", "--delay", "300ms", "--ttl", "30s", NULL)->status, 0);
+	for (i = 0; i < MANY; i++) {
+		wires[i] = wire_open(daemon_public(daemon));
+		wire_put(wires[i], "GET /spin-always/20 HTTP/1.1\r\nHost: a\r\n\r\n");
+	}
+	for (i = 0; i < MANY; i++) {
+		assert_int_equal(wire_reply(wires[i])->status, 200);
+		wire_close(wires[i]);
+	}
+	assert_true(restarts(daemon, "stall") == 0);
+	daemon_stop(daemon);
+}
+
+/* With nobody to take its place or its connections it keeps them, and what waits for it is told when it wakes. */
+static void one_that_cannot_be_replaced_goes_on_when_it_wakes(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", "workers=1", "restart=never", "stall_timeout=200ms", NULL);
+	struct wire *wire = wire_open(daemon_public(daemon));
+
+	(void)state;
+	wire_put(wire, "POST /busy/1500 HTTP/1.1\r\nHost: a\r\n\r\n");
+	daemon_await(daemon, "app1", "stalled", -1);
+	assert_int_equal(daemon_ctl(daemon, "revive-worker", "app1", NULL)->status, 0);
+	assert_string_equal(daemon_state(daemon, "app1"), "up");
+	assert_int_equal(wire_reply(wire)->status, 200);
+	wire_expect_alive(wire);
+	wire_close(wire);
+	daemon_stop(daemon);
+}
+
 /* Processes that take all there is of the processors, until they are killed. */
 static void hog(pid_t *hogs, unsigned n)
 {
@@ -326,6 +365,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_request_that_stalls_two_workers_is_poison, daemon_cleanup),
 		cmocka_unit_test_teardown(stuck_threads_are_bounded, daemon_cleanup),
 		cmocka_unit_test_teardown(nothing_is_started_again_if_the_operator_says_never, daemon_cleanup),
+		cmocka_unit_test_teardown(work_that_falls_due_at_once_is_no_stall, daemon_cleanup),
+		cmocka_unit_test_teardown(one_that_cannot_be_replaced_goes_on_when_it_wakes, daemon_cleanup),
 		cmocka_unit_test_teardown(starvation_ejects_nobody, daemon_cleanup),
 		cmocka_unit_test_teardown(a_process_that_stood_still_ejects_nobody, daemon_cleanup),
 	};
