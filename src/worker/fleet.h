@@ -74,7 +74,7 @@ struct fleet_order {
 	int status; /* HTTP's */
 	char error[128];
 	bool changed;
-	int state;
+	int was, state; /* before and after */
 	unsigned rehomed;
 	uint64_t begun_ns, duration_ns; /* on the clock of uv_hrtime() */
 	uint64_t generation;
