@@ -152,6 +152,8 @@ static void finish(struct admin *admin, const char *error)
 	uint64_t now_ns = uv_hrtime();
 	struct outbuf outcome = { 0 };
 
+	if (!error && drill->aborted)
+		error = "its client has gone";
 	drill->phase = DRILL_NONE;
 	uv_timer_stop(&drill->timer);
 	outbuf_text(&outcome, error ? ",\"ok\":false,\"error\":" : ",\"ok\":true");

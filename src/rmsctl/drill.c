@@ -50,14 +50,33 @@ static uint64_t ns(uint64_t ms)
 	return ms * 1000000;
 }
 
+static const char early[] = "interrupted, nothing was done yet";
+/* Its JSON, made beforehand: a signal handler may do no more than write it. */
+static struct outbuf early_json;
+
 /* Before the loop there is nothing to revert. */
 static void on_early_signal(int signal)
 {
-	static const char line[] = "rmsctl: aborted: interrupted\n";
+	static const char prefix[] = "rmsctl: aborted: ";
 
 	(void)signal;
-	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+	if (early_json.len)
+		(void)!write(STDOUT_FILENO, early_json.data, early_json.len);
+	(void)!write(STDERR_FILENO, prefix, sizeof(prefix) - 1);
+	(void)!write(STDERR_FILENO, early, sizeof(early) - 1);
+	(void)!write(STDERR_FILENO, "\n", 1);
 	_exit(EXIT_ABORTED);
+}
+
+static void await_early_signals(const struct drill *drill)
+{
+	const struct sigaction action = { .sa_handler = on_early_signal };
+	const struct report_abort aborted = { .plan = &drill->plan, .why = early };
+
+	if (drill->task->json)
+		answer_print(report_json_aborted(&aborted), &early_json);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 }
 
 static void make_plan(struct drill *drill)
@@ -255,6 +274,21 @@ static enum exit_code abort_with(const char *reason, struct outbuf *why)
 	return EXIT_ABORTED;
 }
 
+/* What an operator wants to know who has ended it: how far it was, and whether the worker is out. */
+static void tell_interruption(const struct drill *drill, struct outbuf *why)
+{
+	const struct drill_plan *plan = &drill->plan;
+
+	outbuf_printf(why, "interrupted after %u of %llu requests, ", load_books(drill->load)->samples.n,
+		(unsigned long long)(plan->duration_ms * plan->rate / 1000));
+	if (!drill->asked_ns)
+		outbuf_printf(why, "nothing was done to %s yet", plan->worker);
+	else if (drill->lease.state == LEASE_ENDED)
+		outbuf_printf(why, "%s is back", plan->worker);
+	else
+		outbuf_printf(why, "rmsd brings %s back", plan->worker);
+}
+
 /* The load, and the fault in it. EXIT_DONE: it can be judged. */
 static enum exit_code carry_out(struct drill *drill, struct outbuf *why)
 {
@@ -283,8 +317,10 @@ static enum exit_code carry_out(struct drill *drill, struct outbuf *why)
 	if (err < 0)
 		return abort_with(strerror(-err), why);
 	loop(drill);
-	if (drill->interrupted)
-		return abort_with("interrupted", why);
+	if (drill->interrupted) {
+		tell_interruption(drill, why);
+		return EXIT_ABORTED;
+	}
 	if (drill->lease.times.injected)
 		return EXIT_DONE;
 	return abort_with(drill->lease.error.len ? drill->lease.error.data : "rmsd did not begin the drill", why);
@@ -313,9 +349,9 @@ static void send_verdict(const struct drill *drill, bool passed)
 	outbuf_finish(&unheard);
 }
 
-/* report: NULL if there is none, and reason says why. Whether it is there now, or none was asked for. */
+/* One of report and aborted. Whether it is there now, or none was asked for. */
 static bool write_junit(
-	const struct drill *drill, const struct report *report, const struct outbuf *reason, struct outbuf *why)
+	const struct drill *drill, const struct report *report, const struct report_abort *aborted, struct outbuf *why)
 {
 	const char *path = drill->task->given[OPTION_junit];
 	struct outbuf xml = { 0 };
@@ -326,7 +362,7 @@ static bool write_junit(
 	if (report)
 		report_junit(report, &xml);
 	else
-		report_junit_aborted(&drill->plan, reason->data, reason->len, &xml);
+		report_junit_aborted(aborted, &xml);
 	err = report_write(path, &xml);
 	outbuf_finish(&xml);
 	if (err < 0)
@@ -355,8 +391,27 @@ static enum exit_code judge(const struct drill *drill, struct outbuf *out, struc
 	return write_junit(drill, &report, NULL, why) && verdict.passed ? EXIT_DONE : EXIT_REFUSED;
 }
 
+/* There is no verdict, and reason says why. */
+static void tell_abort(const struct drill *drill, struct outbuf *reason, struct outbuf *out, struct outbuf *why)
+{
+	struct report_abort aborted = { .plan = &drill->plan };
+
+	outbuf_append(reason, "", 1);
+	aborted.why = reason->failed ? "out of memory" : reason->data;
+	if (drill->start_ns)
+		aborted.load_ns = load_clock_ns() - drill->start_ns;
+	outbuf_text(why, aborted.why);
+	if (drill->task->json)
+		answer_print(report_json_aborted(&aborted), out);
+	(void)write_junit(drill, NULL, &aborted, why);
+}
+
 static void finish(struct drill *drill)
 {
+	/* Where the loop has not begun, nothing is left that a signal could interrupt. */
+	signal(SIGINT, SIG_DFL);  /* NOLINT: fails for a bad number alone */
+	signal(SIGTERM, SIG_DFL); /* NOLINT */
+	outbuf_finish(&early_json);
 	load_destroy(drill->load);
 	lease_finish(&drill->lease);
 	outbuf_finish(&drill->request);
@@ -367,14 +422,12 @@ static void finish(struct drill *drill)
 
 enum exit_code drill_run(const struct task *task, struct outbuf *out, struct outbuf *why)
 {
-	const struct sigaction action = { .sa_handler = on_early_signal };
 	struct drill drill = { .task = task, .epoll = -1, .timer = -1, .signals = -1 };
 	struct outbuf reason = { 0 };
 	enum exit_code code;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
 	make_plan(&drill);
+	await_early_signals(&drill);
 	lease_init(&drill.lease, drill.plan.worker);
 	drill.on_terminal = isatty(STDERR_FILENO);
 	code = steady_check(task->socket, drill.plan.worker, task->given[OPTION_force] != NULL, &drill.target, &reason);
@@ -387,9 +440,8 @@ enum exit_code drill_run(const struct task *task, struct outbuf *out, struct out
 		code = judge(&drill, out, &reason);
 		outbuf_append(why, reason.data, reason.len);
 	} else {
-		outbuf_printf(why, "%s%.*s", code == EXIT_ABORTED ? "aborted: " : "", (int)reason.len,
-			reason.len ? reason.data : "");
-		(void)write_junit(&drill, NULL, &reason, why);
+		outbuf_text(why, code == EXIT_ABORTED ? "aborted: " : "");
+		tell_abort(&drill, &reason, out, why);
 	}
 	finish(&drill);
 	outbuf_finish(&reason);

@@ -10,11 +10,11 @@
 #include "rmsctl/table.h"
 
 /* As on a terminal: without control characters, which XML cannot hold at all. */
-static void write_escaped(const char *text, size_t len, struct outbuf *out)
+static void write_text(const char *text, struct outbuf *out)
 {
 	struct outbuf shown = { 0 };
 
-	table_text(text, len, false, &shown);
+	table_text(text, strlen(text), false, &shown);
 	out->failed = out->failed || shown.failed;
 	for (size_t i = 0; i < shown.len; i++) {
 		switch (shown.data[i]) {
@@ -26,11 +26,6 @@ static void write_escaped(const char *text, size_t len, struct outbuf *out)
 		}
 	}
 	outbuf_finish(&shown);
-}
-
-static void write_text(const char *text, struct outbuf *out)
-{
-	write_escaped(text, strlen(text), out);
 }
 
 static void write_head(const struct drill_plan *plan, unsigned tests, unsigned failures, unsigned errors,
@@ -73,12 +68,12 @@ void report_junit(const struct report *report, struct outbuf *out)
 	outbuf_text(out, "  </testsuite>\n</testsuites>\n");
 }
 
-void report_junit_aborted(const struct drill_plan *plan, const char *why, size_t len, struct outbuf *out)
+void report_junit_aborted(const struct report_abort *aborted, struct outbuf *out)
 {
-	write_head(plan, 1, 0, 1, 0, out);
-	write_case(plan, "start", out);
-	outbuf_text(out, ">\n      <error message=\"");
-	write_escaped(why, len, out);
+	write_head(aborted->plan, 1, 0, 1, (double)aborted->load_ns / 1e9, out);
+	write_case(aborted->plan, aborted->load_ns ? "drill" : "start", out);
+	outbuf_printf(out, " time=\"%.3f\">\n      <error message=\"", (double)aborted->load_ns / 1e9);
+	write_text(aborted->why, out);
 	outbuf_text(out, "\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n");
 }
 

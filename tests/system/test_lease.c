@@ -243,6 +243,8 @@ static void a_client_that_leaves_ends_the_drill(void **state)
 		await_drills(daemon, "aborted", i + 1);
 	}
 	daemon_await_log(daemon, "a drill's client has gone action=drain worker=app2");
+	daemon_await_log(daemon, "a drill has ended action=drain worker=app2 ok=no aborted=yes");
+	daemon_await_log(daemon, "why=\"its client has gone\"");
 	assert_true(daemon_metric(daemon, "rmsd_drill_running", NULL) == 0);
 	assert_int_equal(wire_request(daemon_socket(daemon), "POST", "/v1/drill/verdict?passed=1")->status, 409);
 	daemon_stop(daemon);

@@ -376,9 +376,12 @@ static void an_interrupted_drill_closes_the_stream(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		struct fake *fake = fake_start(dir, &(struct fake_plan){ 0 });
-		const char *argv[] = { program_path("rmsctl"), "-s", fake->socket, "drill", "--kill", "app2",
-			"--duration=20s", NULL };
 		const char *out = keepf("%s/out%zu", dir, i), *err = keepf("%s/err%zu", dir, i);
+		const char *junit = keepf("%s/junit%zu", dir, i), *said;
+		const char *argv[] = { program_path("rmsctl"), "-s", fake->socket, "drill", "--kill", "app2",
+			"--duration=20s", "--rate=200", "--json", "--junit", junit, NULL };
+		unsigned done, all;
+		json_t *report;
 		pid_t pid = program_start(argv, out, err);
 
 		for (unsigned ms = 0; !fake->holding && ms < WIRE_PATIENCE_MS; ms += 10)
@@ -388,10 +391,41 @@ static void an_interrupted_drill_closes_the_stream(void **state)
 		assert_int_equal(program_wait(pid, 5000), ABORTED);
 		fake_stop(fake);
 		assert_true(fake->left);
-		assert_string_equal(program_file(err, NULL), "rmsctl: aborted: interrupted\n");
-		assert_string_equal(program_file(out, NULL), "");
+		said = program_file(err, NULL);
+		assert_int_equal(
+			sscanf(said, "rmsctl: aborted: interrupted after %u of %u requests, ", &done, &all), 2);
+		assert_in_range(done, 800, 4000);
+		assert_int_equal(all, 4000);
+		assert_non_null(strstr(said, ", rmsd brings app2 back\n"));
+		report = json_loads(program_file(out, NULL), 0, NULL);
+		assert_true(json_is_true(json_object_get(report, "aborted")));
+		assert_true(json_is_null(json_object_get(report, "passed")));
+		assert_non_null(strstr(said, json_string_value(json_object_get(report, "error"))));
+		json_decref(report);
+		said = program_file(junit, NULL);
+		assert_non_null(strstr(said, "name=\"drill\" time=\""));
+		assert_null(strstr(said, "time=\"0.000\""));
+		assert_non_null(strstr(said, "<error message=\"interrupted after "));
 		assert_string_equal(fake->verdict, "");
 	}
+}
+
+static void a_drill_that_is_interrupted_early_has_done_nothing(void **state)
+{
+	struct fake *fake = fake_start(dir, &(struct fake_plan){ 0 });
+	const char *out = keepf("%s/out", dir), *err = keepf("%s/err", dir);
+	const char *argv[] = { program_path("rmsctl"), "-s", fake->socket, "drill", "--kill", "app2", "--duration=20s",
+		NULL };
+	pid_t pid = program_start(argv, out, err);
+
+	(void)state;
+	for (unsigned ms = 0; !fake->requests && ms < WIRE_PATIENCE_MS; ms += 10)
+		usleep(10000);
+	kill(pid, SIGINT);
+	assert_int_equal(program_wait(pid, 5000), ABORTED);
+	fake_stop(fake);
+	assert_non_null(strstr(program_file(err, NULL), " of 10000 requests, nothing was done to app2 yet\n"));
+	assert_string_equal(fake->drill, "");
 }
 
 static void junit_has_a_test_case_for_each_check(void **state)
@@ -423,7 +457,11 @@ static void junit_tells_of_a_drill_that_was_aborted(void **state)
 	(void)state;
 	assert_int_equal(drill(fake, "--junit", path)->status, ABORTED);
 	assert_non_null(strstr(program_file(path, NULL), "errors=\"1\""));
+	assert_non_null(strstr(program_file(path, NULL), "name=\"drill\" time=\"0."));
 	assert_non_null(strstr(program_file(path, NULL), "<error message=\"another drill runs\"/>"));
+	fake = fake_start(dir, &(struct fake_plan){ .readyz = 503 });
+	assert_int_equal(drill(fake, "--junit", path)->status, ABORTED);
+	assert_non_null(strstr(program_file(path, NULL), "name=\"start\" time=\"0.000\""));
 }
 
 static void a_report_that_cannot_be_written_is_a_failure(void **state)
@@ -458,6 +496,7 @@ int main(void)
 		TEST(force_takes_the_last_worker_too),
 		TEST(an_unknown_worker_is_told_with_the_names),
 		TEST(an_interrupted_drill_closes_the_stream),
+		TEST(a_drill_that_is_interrupted_early_has_done_nothing),
 		TEST(junit_has_a_test_case_for_each_check),
 		TEST(junit_tells_of_a_drill_that_was_aborted),
 		TEST(a_report_that_cannot_be_written_is_a_failure),
