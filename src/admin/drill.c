@@ -159,6 +159,7 @@ static void finish(struct admin *admin, const char *error)
 	outbuf_text(&outcome, error ? ",\"ok\":false,\"error\":" : ",\"ok\":true");
 	if (error)
 		door_quote(&outcome, error);
+	outbuf_text(&outcome, drill->aborted ? ",\"aborted\":true" : "");
 	outbuf_append(&outcome, "", 1);
 	if (!outcome.failed) {
 		say(admin, "end", now_ns, "%s", outcome.data);

@@ -44,7 +44,7 @@ struct drill {
 	uv_timer_t timer;    /* of the phase */
 	bool undone;         /* the order that undoes it has been carried out */
 	bool stopping;       /* the server is */
-	bool aborted;        /* its client has gone before the end */
+	bool aborted;        /* its client has gone before the end, or the server stops */
 	bool unjudged;       /* the last one has ended, and waits for its verdict */
 };
 

@@ -196,10 +196,10 @@ static void tell_progress(struct drill *drill, uint64_t now)
 	fflush(stderr);
 }
 
-/* Nothing has been injected, and nothing will be: there is no verdict. */
+/* Nothing has been injected, and nothing will be; or all of rmsd goes, as it was asked to: there is no verdict. */
 static bool is_aborted(const struct drill *drill, uint64_t now)
 {
-	if (drill->interrupted)
+	if (drill->interrupted || drill->lease.state == LEASE_STOPPED)
 		return true;
 	if (!drill->asked_ns || drill->lease.times.injected)
 		return false;
@@ -274,19 +274,21 @@ static enum exit_code abort_with(const char *reason, struct outbuf *why)
 	return EXIT_ABORTED;
 }
 
-/* What an operator wants to know who has ended it: how far it was, and whether the worker is out. */
+/* What an operator wants to know of a drill in the middle: how far it was, and whether the worker is out. */
 static void tell_interruption(const struct drill *drill, struct outbuf *why)
 {
 	const struct drill_plan *plan = &drill->plan;
 
-	outbuf_printf(why, "interrupted after %u of %llu requests, ", load_books(drill->load)->samples.n,
-		(unsigned long long)(plan->duration_ms * plan->rate / 1000));
+	outbuf_printf(why, "%s after %u of %llu requests", drill->interrupted ? "interrupted" : drill->lease.error.data,
+		load_books(drill->load)->samples.n, (unsigned long long)(plan->duration_ms * plan->rate / 1000));
+	if (!drill->interrupted)
+		return;
 	if (!drill->asked_ns)
-		outbuf_printf(why, "nothing was done to %s yet", plan->worker);
+		outbuf_printf(why, ", nothing was done to %s yet", plan->worker);
 	else if (drill->lease.state == LEASE_ENDED)
-		outbuf_printf(why, "%s is back", plan->worker);
+		outbuf_printf(why, ", %s is back", plan->worker);
 	else
-		outbuf_printf(why, "rmsd brings %s back", plan->worker);
+		outbuf_printf(why, ", rmsd brings %s back", plan->worker);
 }
 
 /* The load, and the fault in it. EXIT_DONE: it can be judged. */
@@ -317,7 +319,7 @@ static enum exit_code carry_out(struct drill *drill, struct outbuf *why)
 	if (err < 0)
 		return abort_with(strerror(-err), why);
 	loop(drill);
-	if (drill->interrupted) {
+	if (drill->interrupted || drill->lease.state == LEASE_STOPPED) {
 		tell_interruption(drill, why);
 		return EXIT_ABORTED;
 	}

@@ -107,6 +107,15 @@ static void play(struct fake *fake, int fd)
 	state_event(fake, fd, "app2", "down", "up");
 	tell(fake, fd, "{\"event\":\"rehomed\",\"time_ns\":%llu,\"worker\":\"app2\",\"connections\":3}",
 		(unsigned long long)clock_ns());
+	if (fake->plan.stops) {
+		tell(fake, fd,
+			"{\"event\":\"end\",\"time_ns\":%llu,\"ok\":false,\"error\":\"rmsd is shutting "
+			"down\",\"aborted\":true}",
+			(unsigned long long)clock_ns());
+		put(fd, fake->plan.without_length ? "" : "0\r\n\r\n");
+		fake->holding = false;
+		return;
+	}
 	fake->left = !hold(fd, duration ? (unsigned)atoi(duration + 5) : 0);
 	fake->holding = false;
 	if (fake->left || fake->plan.cut)

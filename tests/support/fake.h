@@ -39,6 +39,7 @@ struct fake_plan {
 	bool cut;             /* the stream breaks in the middle of the fault */
 	bool without_length;  /* the stream is not chunked, but ends with the connection */
 	bool ends_badly;      /* "ok":false in the end */
+	bool stops;           /* it is shut down in the middle of the fault, and says so */
 	/* The listener. */
 	enum fake_deed deed;
 	unsigned deed_at;  /* the number of the request, from 1; 0: none */

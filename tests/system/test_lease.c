@@ -382,6 +382,7 @@ static void a_stop_ends_a_drill(void **state)
 	daemon_signal(daemon, SIGTERM);
 	expect_end(&watch, false);
 	assert_string_equal(lines_text(watch.line, "error"), "rmsd is shutting down");
+	assert_true(json_is_true(json_object_get(watch.line, "aborted")));
 	assert_int_equal(daemon_wait(daemon, PATIENCE_MS), 0);
 	assert_true(wire_clock_ms() - begun < 1000 || daemon_sanitized());
 	lines_close(watch.lines);

@@ -209,6 +209,15 @@ static void a_worker_that_somebody_else_revives_fails_by_the_end_alone(void **st
 	assert_true(f->verdict.spans.back < 0);
 }
 
+static void a_lease_that_rmsd_gives_up_is_no_failure(void **state)
+{
+	struct fixture *f = *state;
+
+	say(f, "{\"event\":\"end\",\"time_ns\":1,\"ok\":false,\"error\":\"rmsd is shutting down\",\"aborted\":true}");
+	assert_int_equal(f->lease.state, LEASE_STOPPED);
+	assert_string_equal(f->lease.error.data, "rmsd is shutting down");
+}
+
 static void a_lease_that_fails_says_why(void **state)
 {
 	static const struct {
@@ -334,6 +343,7 @@ int main(void)
 		TEST(no_request_at_all_proves_nothing),
 		TEST(a_stalled_worker_is_back_from_the_injection_on),
 		TEST(a_worker_that_somebody_else_revives_fails_by_the_end_alone),
+		TEST(a_lease_that_rmsd_gives_up_is_no_failure),
 		TEST(a_lease_that_fails_says_why),
 		TEST(a_long_reason_is_cut_between_characters),
 		TEST(latencies_are_told_by_phase),
