@@ -422,6 +422,31 @@ static void finish(struct drill *drill)
 	close(drill->signals);
 }
 
+static void write_request(const struct drill *drill, const char *field, struct outbuf *out)
+{
+	outbuf_printf(out, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rmsctl-drill/%s\r\n%s\r\n", drill->plan.path,
+		drill->target.host, RMSD_VERSION, field);
+}
+
+/* What there is to know before any load. */
+static enum exit_code check(struct drill *drill, struct outbuf *why)
+{
+	const struct task *task = drill->task;
+	struct outbuf request = { 0 };
+	enum exit_code code =
+		steady_check(task->socket, drill->plan.worker, task->given[OPTION_force] != NULL, &drill->target, why);
+
+	if (code == EXIT_DONE && drill->plan.action == DRILL_STALL)
+		code = steady_check_faults(task->socket, why);
+	if (code != EXIT_DONE)
+		return code;
+	write_request(drill, "Connection: close\r\n", &request);
+	if (!request.failed)
+		code = steady_probe(&drill->target, drill->plan.path, &request, why);
+	outbuf_finish(&request);
+	return code;
+}
+
 enum exit_code drill_run(const struct task *task, struct outbuf *out, struct outbuf *why)
 {
 	struct drill drill = { .task = task, .epoll = -1, .timer = -1, .signals = -1 };
@@ -432,10 +457,9 @@ enum exit_code drill_run(const struct task *task, struct outbuf *out, struct out
 	await_early_signals(&drill);
 	lease_init(&drill.lease, drill.plan.worker);
 	drill.on_terminal = isatty(STDERR_FILENO);
-	code = steady_check(task->socket, drill.plan.worker, task->given[OPTION_force] != NULL, &drill.target, &reason);
+	code = check(&drill, &reason);
 	if (code == EXIT_DONE) {
-		outbuf_printf(&drill.request, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rmsctl-drill/%s\r\n\r\n",
-			drill.plan.path, drill.target.host, RMSD_VERSION);
+		write_request(&drill, "", &drill.request);
 		code = carry_out(&drill, &reason);
 	}
 	if (code == EXIT_DONE) {

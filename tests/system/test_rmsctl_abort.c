@@ -86,6 +86,8 @@ static void what_is_not_steady_is_left_alone(void **state)
 		{ { .listener = "127.0.0.1:1" },
 			"aborted: the listener 127.0.0.1:1 takes no connection: Connection refused" },
 		{ { .listener = "unix:/none/at/all" }, "takes no connection: No such file or directory" },
+		{ { .probe = 404 }, "aborted: / answers 404: try --path" },
+		{ { .probe = 405 }, "aborted: / answers 405: try --path" },
 		{ { .refusal = 409 }, "aborted: another drill runs" },
 		{ { .no_injection = true }, "aborted: the thread cannot start" },
 	};
@@ -101,6 +103,19 @@ static void what_is_not_steady_is_left_alone(void **state)
 		assert_string_equal(fake->verdict, "");
 		assert_int_equal(*fake->drill != '\0', cases[i].plan.refusal || cases[i].plan.no_injection);
 	}
+}
+
+static void a_stall_without_faults_is_refused_before_any_load(void **state)
+{
+	struct fake *fake = fake_start(dir, &(struct fake_plan){ .faults_off = true });
+	const struct output *output =
+		program_call(program_path("rmsctl"), "-s", fake->socket, "drill", "--stall", "app2", SHORT, NULL);
+
+	(void)state;
+	fake_stop(fake);
+	assert_int_equal(output->status, ABORTED);
+	assert_string_equal(output->err, "rmsctl: aborted: faults are off\n");
+	assert_int_equal(fake->requests, 0);
 }
 
 static void an_unknown_worker_is_told_with_the_names(void **state)
@@ -209,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_server_that_is_shut_down_aborts_the_drill_at_once),
 		TEST(what_is_not_steady_is_left_alone),
+		TEST(a_stall_without_faults_is_refused_before_any_load),
 		TEST(an_unknown_worker_is_told_with_the_names),
 		TEST(an_interrupted_drill_closes_the_stream),
 		TEST(a_drill_that_is_interrupted_early_has_done_nothing),

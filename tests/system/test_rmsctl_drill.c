@@ -203,8 +203,8 @@ static void each_loss_fails_by_its_name(void **state)
 
 static void a_status_that_all_replies_have_is_a_failure_and_no_abort(void **state)
 {
-	struct fake *fake =
-		fake_start(dir, &(struct fake_plan){ .deed = FAKE_STATUS, .deed_at = 1, .deed_always = true });
+	struct fake *fake = fake_start(
+		dir, &(struct fake_plan){ .deed = FAKE_STATUS, .deed_at = 1, .deed_always = true, .probe = 503 });
 	const struct output *output = drill(fake, NULL, NULL);
 
 	(void)state;
