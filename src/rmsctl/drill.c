@@ -428,6 +428,17 @@ static void write_request(const struct drill *drill, const char *field, struct o
 		drill->target.host, RMSD_VERSION, field);
 }
 
+/* A drill of ten minutes is not to fail for its report. */
+static bool can_report(const struct task *task, struct outbuf *why)
+{
+	const char *path = task->given[OPTION_junit];
+	int err = path ? report_try(path) : 0;
+
+	if (err < 0)
+		outbuf_printf(why, "--junit %s: %s", path, strerror(-err));
+	return err == 0;
+}
+
 /* What there is to know before any load. */
 static enum exit_code check(struct drill *drill, struct outbuf *why)
 {
@@ -454,6 +465,8 @@ enum exit_code drill_run(const struct task *task, struct outbuf *out, struct out
 	enum exit_code code;
 
 	make_plan(&drill);
+	if (!can_report(task, why))
+		return EXIT_USAGE;
 	await_early_signals(&drill);
 	lease_init(&drill.lease, drill.plan.worker);
 	drill.on_terminal = isatty(STDERR_FILENO);

@@ -36,5 +36,7 @@ json_t *report_json_aborted(const struct report_abort *aborted);
 void report_junit_aborted(const struct report_abort *aborted, struct outbuf *out);
 /* Writes bytes to path so that whoever reads it sees all of them or what was there before. 0 or a negative errno. */
 int report_write(const char *path, const struct outbuf *bytes);
+/* Whether it could, by the same means; path is left as it is. */
+int report_try(const char *path);
 
 #endif

@@ -92,6 +92,19 @@ static int write_all(int fd, const struct outbuf *bytes)
 	return 0;
 }
 
+/* A file beside path, of which *name is NUL-terminated. Its descriptor, or a negative errno and there is none. */
+static int open_beside(const char *path, struct outbuf *name)
+{
+	int fd;
+
+	outbuf_printf(name, "%s.XXXXXX", path);
+	outbuf_append(name, "", 1);
+	if (name->failed)
+		return -ENOMEM;
+	fd = mkostemp(name->data, O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int report_write(const char *path, const struct outbuf *bytes)
 {
 	struct outbuf name = { 0 };
@@ -99,18 +112,10 @@ int report_write(const char *path, const struct outbuf *bytes)
 	int fd, err;
 
 	umask(mask);
-	outbuf_printf(&name, "%s.XXXXXX", path);
-	outbuf_append(&name, "", 1);
-	if (name.failed || bytes->failed) {
-		err = -ENOMEM;
+	fd = bytes->failed ? -ENOMEM : open_beside(path, &name);
+	err = fd < 0 ? fd : write_all(fd, bytes);
+	if (fd < 0)
 		goto finish_name;
-	}
-	fd = mkostemp(name.data, O_CLOEXEC);
-	if (fd < 0) {
-		err = -errno;
-		goto finish_name;
-	}
-	err = write_all(fd, bytes);
 	if (fchmod(fd, 0666 & ~mask) < 0 && err == 0)
 		err = -errno;
 	if (close(fd) < 0 && err == 0)
@@ -122,4 +127,21 @@ int report_write(const char *path, const struct outbuf *bytes)
 finish_name:
 	outbuf_finish(&name);
 	return err;
+}
+
+int report_try(const char *path)
+{
+	struct outbuf name = { 0 };
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return -EISDIR;
+	fd = open_beside(path, &name);
+	if (fd >= 0) {
+		close(fd);
+		unlink(name.data);
+	}
+	outbuf_finish(&name);
+	return fd < 0 ? fd : 0;
 }

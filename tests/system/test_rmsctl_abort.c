@@ -207,15 +207,19 @@ static void junit_tells_of_a_drill_that_was_aborted(void **state)
 	assert_non_null(strstr(program_file(path, NULL), "name=\"start\" time=\"0.000\""));
 }
 
-static void a_report_that_cannot_be_written_is_a_failure(void **state)
+static void a_report_that_cannot_be_written_is_told_before_the_drill(void **state)
 {
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ 0 });
-	const struct output *output = drill(fake, "--junit", keepf("%s/none/junit.xml", dir));
+	const struct output *output = program_call(program_path("rmsctl"), "-s", fake->socket, "drill", "--kill",
+		"app2", "--junit", keepf("%s/none/junit.xml", dir), NULL);
 
 	(void)state;
-	assert_int_equal(output->status, FAILED);
+	assert_int_equal(output->status, USAGE);
 	assert_non_null(strstr(output->err, "junit.xml: No such file or directory\n"));
-	assert_non_null(strstr(output->out, "PASS"));
+	assert_int_equal(drill(fake, "--junit", dir)->status, USAGE);
+	assert_string_equal(fake->drill, "");
+	assert_int_equal(fake->requests, 0);
+	assert_string_equal(program_call("/bin/sh", "-c", keepf("ls %s*", dir), NULL)->out, "");
 }
 
 int main(void)
@@ -229,7 +233,7 @@ int main(void)
 		TEST(an_interrupted_drill_closes_the_stream),
 		TEST(a_drill_that_is_interrupted_early_has_done_nothing),
 		TEST(junit_tells_of_a_drill_that_was_aborted),
-		TEST(a_report_that_cannot_be_written_is_a_failure),
+		TEST(a_report_that_cannot_be_written_is_told_before_the_drill),
 	};
 
 	return cmocka_run_group_tests_name("rmsctl abort", tests, NULL, NULL);
