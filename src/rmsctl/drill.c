@@ -3,8 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "rmsctl/report.h"
+#include "rmsctl/outcome.h"
 #include "rmsctl/steady.h"
 
 /* Numbers of the epoll set that are no connection's. */
@@ -328,50 +326,6 @@ static enum exit_code carry_out(struct drill *drill, struct outbuf *why)
 	return abort_with(drill->lease.error.len ? drill->lease.error.data : "rmsd did not begin the drill", why);
 }
 
-static bool is_utf8(void)
-{
-	return setlocale(LC_CTYPE, "") && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-}
-
-/* For rmsd's metrics. It may be gone, and the verdict stands. */
-static void send_verdict(const struct drill *drill, bool passed)
-{
-	const struct question question = {
-		.socket = drill->task->socket,
-		.method = "POST",
-		.target = passed ? "/v1/drill/verdict?passed=1" : "/v1/drill/verdict?passed=0",
-		.json = true,
-		.patience_s = 10,
-	};
-	struct outbuf unheard = { 0 };
-	json_t *answer = NULL;
-
-	if (answer_object(&question, &answer, &unheard) == EXIT_DONE)
-		json_decref(answer);
-	outbuf_finish(&unheard);
-}
-
-/* One of report and aborted. Whether it is there now, or none was asked for. */
-static bool write_junit(
-	const struct drill *drill, const struct report *report, const struct report_abort *aborted, struct outbuf *why)
-{
-	const char *path = drill->task->given[OPTION_junit];
-	struct outbuf xml = { 0 };
-	int err;
-
-	if (!path)
-		return true;
-	if (report)
-		report_junit(report, &xml);
-	else
-		report_junit_aborted(aborted, &xml);
-	err = report_write(path, &xml);
-	outbuf_finish(&xml);
-	if (err < 0)
-		outbuf_printf(why, "%s%s: %s", why->len ? "; " : "", path, strerror(-err));
-	return err == 0;
-}
-
 static enum exit_code judge(const struct drill *drill, struct outbuf *out, struct outbuf *why)
 {
 	struct verdict verdict;
@@ -385,12 +339,7 @@ static enum exit_code judge(const struct drill *drill, struct outbuf *out, struc
 
 	if (verdict_judge(&drill->plan, report.books, &drill->lease, drill->stop_ns, &verdict) < 0)
 		return abort_with("out of memory", why);
-	send_verdict(drill, verdict.passed);
-	if (drill->task->json)
-		answer_print(report_json(&report), out);
-	else
-		report_text(&report, is_utf8(), out);
-	return write_junit(drill, &report, NULL, why) && verdict.passed ? EXIT_DONE : EXIT_REFUSED;
+	return outcome_tell(drill->task, &report, out, why);
 }
 
 /* There is no verdict, and reason says why. */
@@ -402,10 +351,7 @@ static void tell_abort(const struct drill *drill, struct outbuf *reason, struct 
 	aborted.why = reason->failed ? "out of memory" : reason->data;
 	if (drill->start_ns)
 		aborted.load_ns = load_clock_ns() - drill->start_ns;
-	outbuf_text(why, aborted.why);
-	if (drill->task->json)
-		answer_print(report_json_aborted(&aborted), out);
-	(void)write_junit(drill, NULL, &aborted, why);
+	outcome_abort(drill->task, &aborted, out, why);
 }
 
 static void finish(struct drill *drill)
@@ -426,17 +372,6 @@ static void write_request(const struct drill *drill, const char *field, struct o
 {
 	outbuf_printf(out, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rmsctl-drill/%s\r\n%s\r\n", drill->plan.path,
 		drill->target.host, RMSD_VERSION, field);
-}
-
-/* A drill of ten minutes is not to fail for its report. */
-static bool can_report(const struct task *task, struct outbuf *why)
-{
-	const char *path = task->given[OPTION_junit];
-	int err = path ? report_try(path) : 0;
-
-	if (err < 0)
-		outbuf_printf(why, "--junit %s: %s", path, strerror(-err));
-	return err == 0;
 }
 
 /* What there is to know before any load. */
@@ -465,7 +400,7 @@ enum exit_code drill_run(const struct task *task, struct outbuf *out, struct out
 	enum exit_code code;
 
 	make_plan(&drill);
-	if (!can_report(task, why))
+	if (!outcome_can_tell(task, why))
 		return EXIT_USAGE;
 	await_early_signals(&drill);
 	lease_init(&drill.lease, drill.plan.worker);
@@ -473,8 +408,10 @@ enum exit_code drill_run(const struct task *task, struct outbuf *out, struct out
 	code = check(&drill, &reason);
 	if (code == EXIT_DONE) {
 		write_request(&drill, "", &drill.request);
-		code = carry_out(&drill, &reason);
+		code = outcome_begin(task, &drill.plan, &reason);
 	}
+	if (code == EXIT_DONE)
+		code = carry_out(&drill, &reason);
 	if (code == EXIT_DONE) {
 		code = judge(&drill, out, &reason);
 		outbuf_append(why, reason.data, reason.len);

@@ -18,7 +18,9 @@ struct report {
 	uint64_t stop_ns; /* the load had ended */
 };
 
-/* A page for a terminal; utf8: it can show more than ASCII. */
+/* The first line of the page, which is known before the load. */
+void report_head(const struct drill_plan *plan, struct outbuf *out);
+/* The rest of a page for a terminal; utf8: it can show more than ASCII. */
 void report_text(const struct report *report, bool utf8, struct outbuf *out);
 /* One object, as docs/operations.md has it; NULL: out of memory. */
 json_t *report_json(const struct report *report);
