@@ -33,7 +33,8 @@ static const struct row {
 
 /* One thing that a verb takes. */
 struct item {
-	int option; /* -1: the operand */
+	int option;    /* -1: the operand */
+	bool numbered; /* the operand is a number */
 	bool optional;
 	bool joined; /* by | to the one before */
 };
@@ -90,8 +91,10 @@ static bool next_item(const char **at, struct item *item)
 		item->joined = true;
 		next_word(at, &word, &len, &item->optional);
 	}
-	if (*word != '-')
+	if (*word != '-') {
+		item->numbered = len == 2 && memcmp(word, "ID", 2) == 0;
 		return true;
+	}
 	item->option = find_option(word + 2, len - 2);
 	assert(item->option >= 0); /* each option that a verb takes has a row */
 	if (rows[item->option].kind != KIND_flag)
@@ -197,6 +200,24 @@ static bool read_digits(const char *text, uint64_t *value, const char **end)
 			return false;
 	*value = n;
 	return *end > text;
+}
+
+/* A number where the verb wants one? */
+static bool check_operand(const struct task *task, struct outbuf *why)
+{
+	const char *at = task->command->takes, *end;
+	struct item item;
+	uint64_t n;
+
+	while (next_item(&at, &item)) {
+		if (!item.numbered || !task->operand ||
+			(read_digits(task->operand, &n, &end) && !*end && n >= 1 && n <= UINT32_MAX))
+			continue;
+		outbuf_printf(why, "%s: %s: not the number of a fault", task->command->name, task->operand);
+		write_usage(task->command, why);
+		return false;
+	}
+	return true;
 }
 
 /* As in rmsd.conf. */
@@ -330,6 +351,28 @@ static const struct command *find_command(int n, char **words, int *used)
 	return NULL;
 }
 
+/* No verb. The first of two words may be right: then there are others. */
+static void explain_unknown(int n, char **words, struct outbuf *why)
+{
+	size_t len = strlen(words[0]);
+	bool first = true;
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strncmp(commands[i].name, words[0], len) != 0 || commands[i].name[len] != ' ')
+			continue;
+		if (first && n > 1)
+			outbuf_printf(why, "%s %s: no such command (", words[0], words[1]);
+		else if (first)
+			outbuf_printf(why, "%s: a word is missing (", words[0]);
+		outbuf_printf(why, first ? "%s" : ", %s", commands[i].name);
+		first = false;
+	}
+	if (first)
+		outbuf_printf(why, "%s: no such command (rmsctl --help lists them)", words[0]);
+	else
+		outbuf_text(why, ")");
+}
+
 bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 {
 	char **words;
@@ -355,8 +398,7 @@ bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 	}
 	task->command = find_command(n, words, &used);
 	if (!task->command) {
-		outbuf_printf(why, "%s%s%s: no such command (rmsctl --help lists them)", words[0],
-			used == 2 && n > 1 ? " " : "", used == 2 && n > 1 ? words[1] : "");
+		explain_unknown(n, words, why);
 		return false;
 	}
 	if (n > used && takes_operand(task->command) && *words[used])
@@ -366,7 +408,7 @@ bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 			words[used + takes_operand(task->command)]);
 		return false;
 	}
-	return check_surplus(task, why) && check_needs(task, why);
+	return check_surplus(task, why) && check_needs(task, why) && check_operand(task, why);
 }
 
 const char *command_text(const struct task *task, enum command_option option)

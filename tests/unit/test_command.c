@@ -109,8 +109,12 @@ static void what_a_verb_does_not_take_or_needs_is_told(void **state)
 		const char *line, *why;
 	} cases[] = {
 		{ "frob", "frob: no such command" },
-		{ "fault", "fault: no such command" },
-		{ "fault frob", "fault frob: no such command" },
+		{ "fault", "fault: a word is missing (fault add, fault list, fault clear)" },
+		{ "fault frob", "fault frob: no such command (fault add, fault list, fault clear)" },
+		{ "fault clear x", "fault clear: x: not the number of a fault (fault clear [ID] [--if-generation N])" },
+		{ "fault clear 0", "fault clear: 0: not the number of a fault" },
+		{ "fault clear 4294967296", "fault clear: 4294967296: not the number of a fault" },
+		{ "fault clear 3x", "fault clear: 3x: not the number of a fault" },
 		{ "faults", "faults: no such command" },
 		{ "-s", "-s: its value is missing" },
 		{ "-s  status", "-s: the path is empty" },
