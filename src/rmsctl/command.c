@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rmsctl/number.h"
+
 enum kind { KIND_flag, KIND_count, KIND_duration, KIND_name, KIND_path, KIND_file };
 enum where { WHERE_query, WHERE_local };
 
@@ -190,18 +192,6 @@ static bool takes_operand(const struct command *command)
 	return false;
 }
 
-/* Digits alone; false: not that, or too large. *end is behind them. */
-static bool read_digits(const char *text, uint64_t *value, const char **end)
-{
-	uint64_t n = 0;
-
-	for (*end = text; **end >= '0' && **end <= '9'; ++*end)
-		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(**end - '0'), &n))
-			return false;
-	*value = n;
-	return *end > text;
-}
-
 /* A number where the verb wants one? */
 static bool check_operand(const struct task *task, struct outbuf *why)
 {
@@ -211,31 +201,13 @@ static bool check_operand(const struct task *task, struct outbuf *why)
 
 	while (next_item(&at, &item)) {
 		if (!item.numbered || !task->operand ||
-			(read_digits(task->operand, &n, &end) && !*end && n >= 1 && n <= UINT32_MAX))
+			(number_read(task->operand, &n, &end) && !*end && n >= 1 && n <= UINT32_MAX))
 			continue;
 		outbuf_printf(why, "%s: %s: not the number of a fault", task->command->name, task->operand);
 		write_usage(task->command, why);
 		return false;
 	}
 	return true;
-}
-
-/* As in rmsd.conf. */
-static bool read_duration(const char *text, uint64_t *ms)
-{
-	static const struct {
-		const char *name;
-		uint64_t factor;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-	const char *end;
-	uint64_t n;
-
-	if (!read_digits(text, &n, &end))
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (strcmp(end, units[i].name) == 0)
-			return !__builtin_mul_overflow(n, units[i].factor, ms);
-	return false;
 }
 
 static const char *const wanted[] = {
@@ -253,8 +225,8 @@ static bool read_value(const struct row *row, const char *text, uint64_t *number
 	switch (row->kind) {
 	case KIND_flag: return true;
 	case KIND_count:
-		return read_digits(text, number, &end) && !*end && *number >= row->least && *number <= row->most;
-	case KIND_duration: return read_duration(text, number) && *number >= row->least && *number <= row->most;
+		return number_read(text, number, &end) && !*end && *number >= row->least && *number <= row->most;
+	case KIND_duration: return !number_read_duration(text, row->least, row->most, number);
 	case KIND_name:
 	case KIND_file: return *text != '\0';
 	case KIND_path:
@@ -278,8 +250,11 @@ static bool take_value(struct task *task, int option, const char *text, struct o
 		(void)snprintf(bounds, sizeof(bounds), " from %llu to %llu", (unsigned long long)row->least,
 			(unsigned long long)row->most);
 	if (row->kind == KIND_duration)
-		(void)snprintf(bounds, sizeof(bounds), ", from %s to 1h", row->least < 1000 ? "1ms" : "1s");
-	outbuf_printf(why, " %s: not %s%s", text, wanted[row->kind], bounds);
+		outbuf_printf(why, " %s: %s (%s, from %s to 1h)", text,
+			number_read_duration(text, row->least, row->most, &task->numbers[option]), wanted[row->kind],
+			row->least < 1000 ? "1ms" : "1s");
+	else
+		outbuf_printf(why, " %s: not %s%s", text, wanted[row->kind], bounds);
 	return false;
 }
 
