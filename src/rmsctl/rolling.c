@@ -71,8 +71,13 @@ static enum exit_code restart(const struct task *task, const char *name, json_t 
 		}
 	}
 	if (code != EXIT_DONE) {
-		table_text(name, strlen(name), false, why);
-		outbuf_printf(why, ": %.*s", (int)reason.len, reason.len ? reason.data : "");
+		/* rmsd's reason mostly begins with it. */
+		if (reason.len <= strlen(name) || memcmp(reason.data, name, strlen(name)) != 0 ||
+			reason.data[strlen(name)] != ' ') {
+			table_text(name, strlen(name), false, why);
+			outbuf_text(why, ": ");
+		}
+		outbuf_append(why, reason.len ? reason.data : "", reason.len);
 	} else {
 		if (!task->json)
 			tell(answer);

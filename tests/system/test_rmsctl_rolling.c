@@ -193,6 +193,8 @@ static void the_first_failure_ends_a_rolling_restart(void **state)
 	} cases[] = {
 		{ 409, "{\"ok\":false,\"error\":\"it does not start\",\"generation\":9}",
 			"rmsctl: app2: it does not start; app3 was not restarted\n" },
+		{ 409, "{\"ok\":false,\"error\":\"app2 did not start: the app's start() refused\",\"generation\":9}",
+			"rmsctl: app2 did not start: the app's start() refused; app3 was not restarted\n" },
 		{ 200, "{\"ok\":true,\"worker\":\"app2\",\"state\":\"failed\",\"changed\":true,\"generation\":9}",
 			"rmsctl: app2: not up after the restart; app3 was not restarted\n" },
 	};
