@@ -264,6 +264,7 @@ static void make_long_options(struct option *options, char names[][32])
 	static const struct option own[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
 
@@ -282,17 +283,18 @@ static void make_long_options(struct option *options, char names[][32])
 /* The options, wherever they stand. */
 static bool read_options(int argc, char **argv, struct task *task, struct outbuf *why)
 {
-	struct option options[N_OPTIONS + 3];
+	struct option options[N_OPTIONS + 4];
 	char names[N_OPTIONS][32];
 	int option;
 
 	make_long_options(options, names);
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":s:hV", options, NULL)) != -1) {
 		switch (option) {
 		case 's': task->socket = optarg; break;
 		case 'j': task->json = true; break;
 		case 'h': task->help = true; break;
+		case 'V': task->version = true; break;
 		case ':': outbuf_printf(why, "%s: its value is missing", argv[optind - 1]); return false;
 		case '?':
 			if (strncmp(argv[optind - 1], "--", 2) != 0) /* one letter, perhaps of several */
@@ -350,6 +352,7 @@ static void explain_unknown(int n, char **words, struct outbuf *why)
 
 bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 {
+	char verb[] = "version", *version[] = { verb };
 	char **words;
 	int n, used = 0;
 
@@ -361,8 +364,8 @@ bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 		return false;
 	if (task->help)
 		return true;
-	words = argv + optind;
-	n = argc - optind;
+	words = task->version ? version : argv + optind;
+	n = task->version ? 1 : argc - optind;
 	if (!*task->socket) {
 		outbuf_text(why, "-s: the path is empty");
 		return false;
@@ -452,6 +455,7 @@ void command_help(struct outbuf *out)
 	outbuf_text(out,
 		"\n  -s SOCKET        the control socket; else $RMSD_SOCKET, else /run/rmsd/rmsd.sock\n"
 		"  --json           print JSON\n"
+		"  -V, --version    as version\n"
 		"  -h, --help       print this\n\n"
 		"D is a time: 500ms, 15s, 2m, 1h.\n"
 		"Exit status: 0 done, or a drill passed; 1 refused or failed; 2 usage; 3 rmsd not reachable or no\n"
