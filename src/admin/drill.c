@@ -152,11 +152,14 @@ static void finish(struct admin *admin, const char *error)
 	uint64_t now_ns = uv_hrtime();
 	struct outbuf outcome = { 0 };
 
+	if (!error && drill->aborted)
+		error = "its client has gone";
 	drill->phase = DRILL_NONE;
 	uv_timer_stop(&drill->timer);
 	outbuf_text(&outcome, error ? ",\"ok\":false,\"error\":" : ",\"ok\":true");
 	if (error)
 		door_quote(&outcome, error);
+	outbuf_text(&outcome, drill->aborted ? ",\"aborted\":true" : "");
 	outbuf_append(&outcome, "", 1);
 	if (!outcome.failed) {
 		say(admin, "end", now_ns, "%s", outcome.data);
@@ -283,6 +286,15 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- what happens meanwhile ---- */
 
+/* What the drill took out is up before its time: then it proves nothing. */
+static void look_early(struct admin *admin)
+{
+	const struct drill *drill = &admin->drill;
+
+	if (drill->phase == DRILL_HELD && drill->verb != FLEET_STALL && drill->back_ns)
+		fail(admin, "%s was revived by somebody else", drill->worker->name);
+}
+
 static void see_state(struct admin *admin, const struct fleet_event *event)
 {
 	struct drill *drill = &admin->drill;
@@ -296,6 +308,7 @@ static void see_state(struct admin *admin, const struct fleet_event *event)
 	say(admin, "state", event->time_ns, ",\"worker\":\"%s\",\"state\":\"%s\",\"was\":\"%s\",\"generation\":%llu",
 		drill->worker->name, metrics_state_names[event->state], metrics_state_names[event->was],
 		(unsigned long long)event->generation);
+	look_early(admin);
 	look_back(admin);
 }
 
@@ -357,6 +370,8 @@ void drill_hold(struct admin *admin)
 		lose_client(admin);
 	else if (drill->stopping && drill->phase != DRILL_NONE)
 		drill_stop(admin);
+	else
+		look_early(admin);
 }
 
 void drill_open(struct admin *admin, uv_loop_t *loop)

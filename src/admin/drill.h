@@ -7,7 +7,8 @@
  *	  +----------------+          even, or late                                       v
  *	  +-----------------------------------------------------------------------------EVENING
  *
- * The drill is a lease: it lasts as long as its client listens, and is undone without it. The client gets one JSON
+ * The drill is a lease: it lasts as long as its client listens, and is undone without it. A kill or a drain ends at
+ * once, and badly, if somebody else brings the worker back in HELD: then it proves nothing. The client gets one JSON
  * object a line, {"event":"begun","time_ns":...}: begun, injected, state and rehomed (of its worker), reverting, even,
  * end; times are of the monotonic clock, which is the same for every process of the machine. /events has its marks.
  * There is one drill at a time. Who judged it may say so afterwards, for the metrics: POST /v1/drill/verdict.
@@ -43,7 +44,7 @@ struct drill {
 	uv_timer_t timer;    /* of the phase */
 	bool undone;         /* the order that undoes it has been carried out */
 	bool stopping;       /* the server is */
-	bool aborted;        /* its client has gone before the end */
+	bool aborted;        /* its client has gone before the end, or the server stops */
 	bool unjudged;       /* the last one has ended, and waits for its verdict */
 };
 

@@ -131,6 +131,10 @@ static void delete_faults(struct rms_request *req, void *state)
 		return;
 	id = (unsigned)query.values[QUERY_ID].number;
 	cleared = faults_clear(admin->set.faults, id);
+	if (id && !cleared) {
+		door_refuse(req, 404, "no fault %u", id);
+		return;
+	}
 	show_active(admin);
 	door_ask(req, &asker);
 	door_audit(&asker, "fault-clear", "status=200 cleared=%u", cleared);

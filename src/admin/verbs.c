@@ -41,8 +41,8 @@ static void reply_done(const struct verb_order *vo)
 
 	outbuf_text(&out, "{\"ok\":true");
 	if (order->verb != FLEET_SHUTDOWN)
-		outbuf_printf(&out, ",\"worker\":\"%s\",\"state\":\"%s\"", worker_name(vo),
-			metrics_state_names[order->state]);
+		outbuf_printf(&out, ",\"worker\":\"%s\",\"state\":\"%s\",\"was\":\"%s\"", worker_name(vo),
+			metrics_state_names[order->state], metrics_state_names[order->was]);
 	outbuf_printf(&out, ",\"changed\":%s,\"rehomed\":%u,\"cut\":%u,\"duration_ms\":%.3f,\"generation\":%llu}\n",
 		order->changed ? "true" : "false", order->rehomed, order->cut, (double)order->duration_ns / 1e6,
 		(unsigned long long)order->generation);

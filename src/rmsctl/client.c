@@ -58,7 +58,9 @@ static void explain(const char *path, int err, unsigned patience_s, struct outbu
 		if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 			outbuf_printf(why, "%s: not a socket", path);
 		else
-			outbuf_printf(why, "%s: no rmsd is listening (stale socket)", path);
+			outbuf_printf(why,
+				"%s: no rmsd is listening (stale socket; -s SOCKET or $RMSD_SOCKET names another)",
+				path);
 		break;
 	case -EAGAIN: outbuf_printf(why, "%s: no answer within %u s", path, patience_s); break;
 	default: outbuf_printf(why, "%s: %s", path, strerror(-err)); break;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rmsctl/number.h"
+
 enum kind { KIND_flag, KIND_count, KIND_duration, KIND_name, KIND_path, KIND_file };
 enum where { WHERE_query, WHERE_local };
 
@@ -33,7 +35,8 @@ static const struct row {
 
 /* One thing that a verb takes. */
 struct item {
-	int option; /* -1: the operand */
+	int option;    /* -1: the operand */
+	bool numbered; /* the operand is a number */
 	bool optional;
 	bool joined; /* by | to the one before */
 };
@@ -90,8 +93,10 @@ static bool next_item(const char **at, struct item *item)
 		item->joined = true;
 		next_word(at, &word, &len, &item->optional);
 	}
-	if (*word != '-')
+	if (*word != '-') {
+		item->numbered = len == 2 && memcmp(word, "ID", 2) == 0;
 		return true;
+	}
 	item->option = find_option(word + 2, len - 2);
 	assert(item->option >= 0); /* each option that a verb takes has a row */
 	if (rows[item->option].kind != KIND_flag)
@@ -187,34 +192,22 @@ static bool takes_operand(const struct command *command)
 	return false;
 }
 
-/* Digits alone; false: not that, or too large. *end is behind them. */
-static bool read_digits(const char *text, uint64_t *value, const char **end)
+/* A number where the verb wants one? */
+static bool check_operand(const struct task *task, struct outbuf *why)
 {
-	uint64_t n = 0;
-
-	for (*end = text; **end >= '0' && **end <= '9'; ++*end)
-		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(**end - '0'), &n))
-			return false;
-	*value = n;
-	return *end > text;
-}
-
-/* As in rmsd.conf. */
-static bool read_duration(const char *text, uint64_t *ms)
-{
-	static const struct {
-		const char *name;
-		uint64_t factor;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 } };
-	const char *end;
+	const char *at = task->command->takes, *end;
+	struct item item;
 	uint64_t n;
 
-	if (!read_digits(text, &n, &end))
+	while (next_item(&at, &item)) {
+		if (!item.numbered || !task->operand ||
+			(number_read(task->operand, &n, &end) && !*end && n >= 1 && n <= UINT32_MAX))
+			continue;
+		outbuf_printf(why, "%s: %s: not the number of a fault", task->command->name, task->operand);
+		write_usage(task->command, why);
 		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (strcmp(end, units[i].name) == 0)
-			return !__builtin_mul_overflow(n, units[i].factor, ms);
-	return false;
+	}
+	return true;
 }
 
 static const char *const wanted[] = {
@@ -232,8 +225,8 @@ static bool read_value(const struct row *row, const char *text, uint64_t *number
 	switch (row->kind) {
 	case KIND_flag: return true;
 	case KIND_count:
-		return read_digits(text, number, &end) && !*end && *number >= row->least && *number <= row->most;
-	case KIND_duration: return read_duration(text, number) && *number >= row->least && *number <= row->most;
+		return number_read(text, number, &end) && !*end && *number >= row->least && *number <= row->most;
+	case KIND_duration: return !number_read_duration(text, row->least, row->most, number);
 	case KIND_name:
 	case KIND_file: return *text != '\0';
 	case KIND_path:
@@ -257,8 +250,11 @@ static bool take_value(struct task *task, int option, const char *text, struct o
 		(void)snprintf(bounds, sizeof(bounds), " from %llu to %llu", (unsigned long long)row->least,
 			(unsigned long long)row->most);
 	if (row->kind == KIND_duration)
-		(void)snprintf(bounds, sizeof(bounds), ", from %s to 1h", row->least < 1000 ? "1ms" : "1s");
-	outbuf_printf(why, " %s: not %s%s", text, wanted[row->kind], bounds);
+		outbuf_printf(why, " %s: %s (%s, from %s to 1h)", text,
+			number_read_duration(text, row->least, row->most, &task->numbers[option]), wanted[row->kind],
+			row->least < 1000 ? "1ms" : "1s");
+	else
+		outbuf_printf(why, " %s: not %s%s", text, wanted[row->kind], bounds);
 	return false;
 }
 
@@ -268,6 +264,7 @@ static void make_long_options(struct option *options, char names[][32])
 	static const struct option own[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
 
@@ -286,17 +283,18 @@ static void make_long_options(struct option *options, char names[][32])
 /* The options, wherever they stand. */
 static bool read_options(int argc, char **argv, struct task *task, struct outbuf *why)
 {
-	struct option options[N_OPTIONS + 3];
+	struct option options[N_OPTIONS + 4];
 	char names[N_OPTIONS][32];
 	int option;
 
 	make_long_options(options, names);
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":s:hV", options, NULL)) != -1) {
 		switch (option) {
 		case 's': task->socket = optarg; break;
 		case 'j': task->json = true; break;
 		case 'h': task->help = true; break;
+		case 'V': task->version = true; break;
 		case ':': outbuf_printf(why, "%s: its value is missing", argv[optind - 1]); return false;
 		case '?':
 			if (strncmp(argv[optind - 1], "--", 2) != 0) /* one letter, perhaps of several */
@@ -330,8 +328,31 @@ static const struct command *find_command(int n, char **words, int *used)
 	return NULL;
 }
 
+/* No verb. The first of two words may be right: then there are others. */
+static void explain_unknown(int n, char **words, struct outbuf *why)
+{
+	size_t len = strlen(words[0]);
+	bool first = true;
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strncmp(commands[i].name, words[0], len) != 0 || commands[i].name[len] != ' ')
+			continue;
+		if (first && n > 1)
+			outbuf_printf(why, "%s %s: no such command (", words[0], words[1]);
+		else if (first)
+			outbuf_printf(why, "%s: a word is missing (", words[0]);
+		outbuf_printf(why, first ? "%s" : ", %s", commands[i].name);
+		first = false;
+	}
+	if (first)
+		outbuf_printf(why, "%s: no such command (rmsctl --help lists them)", words[0]);
+	else
+		outbuf_text(why, ")");
+}
+
 bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 {
+	char verb[] = "version", *version[] = { verb };
 	char **words;
 	int n, used = 0;
 
@@ -343,8 +364,8 @@ bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 		return false;
 	if (task->help)
 		return true;
-	words = argv + optind;
-	n = argc - optind;
+	words = task->version ? version : argv + optind;
+	n = task->version ? 1 : argc - optind;
 	if (!*task->socket) {
 		outbuf_text(why, "-s: the path is empty");
 		return false;
@@ -355,8 +376,7 @@ bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 	}
 	task->command = find_command(n, words, &used);
 	if (!task->command) {
-		outbuf_printf(why, "%s%s%s: no such command (rmsctl --help lists them)", words[0],
-			used == 2 && n > 1 ? " " : "", used == 2 && n > 1 ? words[1] : "");
+		explain_unknown(n, words, why);
 		return false;
 	}
 	if (n > used && takes_operand(task->command) && *words[used])
@@ -366,7 +386,7 @@ bool command_parse(int argc, char **argv, struct task *task, struct outbuf *why)
 			words[used + takes_operand(task->command)]);
 		return false;
 	}
-	return check_surplus(task, why) && check_needs(task, why);
+	return check_surplus(task, why) && check_needs(task, why) && check_operand(task, why);
 }
 
 const char *command_text(const struct task *task, enum command_option option)
@@ -435,6 +455,7 @@ void command_help(struct outbuf *out)
 	outbuf_text(out,
 		"\n  -s SOCKET        the control socket; else $RMSD_SOCKET, else /run/rmsd/rmsd.sock\n"
 		"  --json           print JSON\n"
+		"  -V, --version    as version\n"
 		"  -h, --help       print this\n\n"
 		"D is a time: 500ms, 15s, 2m, 1h.\n"
 		"Exit status: 0 done, or a drill passed; 1 refused or failed; 2 usage; 3 rmsd not reachable or no\n"

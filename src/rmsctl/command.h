@@ -41,6 +41,7 @@ struct task {
 	const struct command *command;
 	const char *socket;
 	bool json, help;              /* help: nothing else counts */
+	bool version;                 /* as an option: no verb counts */
 	const char *operand;          /* NULL: none */
 	const char *given[N_OPTIONS]; /* as it was written, "1" for a flag; NULL: not given */
 	uint64_t numbers[N_OPTIONS];  /* a count, or ms, given or by its fallback */

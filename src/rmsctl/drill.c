@@ -3,8 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "rmsctl/report.h"
+#include "rmsctl/outcome.h"
 #include "rmsctl/steady.h"
 
 /* Numbers of the epoll set that are no connection's. */
@@ -50,14 +48,33 @@ static uint64_t ns(uint64_t ms)
 	return ms * 1000000;
 }
 
+static const char early[] = "interrupted, nothing was done yet";
+/* Its JSON, made beforehand: a signal handler may do no more than write it. */
+static struct outbuf early_json;
+
 /* Before the loop there is nothing to revert. */
 static void on_early_signal(int signal)
 {
-	static const char line[] = "rmsctl: aborted: interrupted\n";
+	static const char prefix[] = "rmsctl: aborted: ";
 
 	(void)signal;
-	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+	if (early_json.len)
+		(void)!write(STDOUT_FILENO, early_json.data, early_json.len);
+	(void)!write(STDERR_FILENO, prefix, sizeof(prefix) - 1);
+	(void)!write(STDERR_FILENO, early, sizeof(early) - 1);
+	(void)!write(STDERR_FILENO, "\n", 1);
 	_exit(EXIT_ABORTED);
+}
+
+static void await_early_signals(const struct drill *drill)
+{
+	const struct sigaction action = { .sa_handler = on_early_signal };
+	const struct report_abort aborted = { .plan = &drill->plan, .why = early };
+
+	if (drill->task->json)
+		answer_print(report_json_aborted(&aborted), &early_json);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 }
 
 static void make_plan(struct drill *drill)
@@ -177,10 +194,10 @@ static void tell_progress(struct drill *drill, uint64_t now)
 	fflush(stderr);
 }
 
-/* Nothing has been injected, and nothing will be: there is no verdict. */
+/* Nothing has been injected, and nothing will be; or all of rmsd goes, as it was asked to: there is no verdict. */
 static bool is_aborted(const struct drill *drill, uint64_t now)
 {
-	if (drill->interrupted)
+	if (drill->interrupted || drill->lease.state == LEASE_STOPPED)
 		return true;
 	if (!drill->asked_ns || drill->lease.times.injected)
 		return false;
@@ -255,6 +272,23 @@ static enum exit_code abort_with(const char *reason, struct outbuf *why)
 	return EXIT_ABORTED;
 }
 
+/* What an operator wants to know of a drill in the middle: how far it was, and whether the worker is out. */
+static void tell_interruption(const struct drill *drill, struct outbuf *why)
+{
+	const struct drill_plan *plan = &drill->plan;
+
+	outbuf_printf(why, "%s after %u of %llu requests", drill->interrupted ? "interrupted" : drill->lease.error.data,
+		load_books(drill->load)->samples.n, (unsigned long long)(plan->duration_ms * plan->rate / 1000));
+	if (!drill->interrupted)
+		return;
+	if (!drill->asked_ns)
+		outbuf_printf(why, ", nothing was done to %s yet", plan->worker);
+	else if (drill->lease.state == LEASE_ENDED)
+		outbuf_printf(why, ", %s is back", plan->worker);
+	else
+		outbuf_printf(why, ", rmsd brings %s back", plan->worker);
+}
+
 /* The load, and the fault in it. EXIT_DONE: it can be judged. */
 static enum exit_code carry_out(struct drill *drill, struct outbuf *why)
 {
@@ -283,55 +317,13 @@ static enum exit_code carry_out(struct drill *drill, struct outbuf *why)
 	if (err < 0)
 		return abort_with(strerror(-err), why);
 	loop(drill);
-	if (drill->interrupted)
-		return abort_with("interrupted", why);
+	if (drill->interrupted || drill->lease.state == LEASE_STOPPED) {
+		tell_interruption(drill, why);
+		return EXIT_ABORTED;
+	}
 	if (drill->lease.times.injected)
 		return EXIT_DONE;
 	return abort_with(drill->lease.error.len ? drill->lease.error.data : "rmsd did not begin the drill", why);
-}
-
-static bool is_utf8(void)
-{
-	return setlocale(LC_CTYPE, "") && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-}
-
-/* For rmsd's metrics. It may be gone, and the verdict stands. */
-static void send_verdict(const struct drill *drill, bool passed)
-{
-	const struct question question = {
-		.socket = drill->task->socket,
-		.method = "POST",
-		.target = passed ? "/v1/drill/verdict?passed=1" : "/v1/drill/verdict?passed=0",
-		.json = true,
-		.patience_s = 10,
-	};
-	struct outbuf unheard = { 0 };
-	json_t *answer = NULL;
-
-	if (answer_object(&question, &answer, &unheard) == EXIT_DONE)
-		json_decref(answer);
-	outbuf_finish(&unheard);
-}
-
-/* report: NULL if there is none, and reason says why. Whether it is there now, or none was asked for. */
-static bool write_junit(
-	const struct drill *drill, const struct report *report, const struct outbuf *reason, struct outbuf *why)
-{
-	const char *path = drill->task->given[OPTION_junit];
-	struct outbuf xml = { 0 };
-	int err;
-
-	if (!path)
-		return true;
-	if (report)
-		report_junit(report, &xml);
-	else
-		report_junit_aborted(&drill->plan, reason->data, reason->len, &xml);
-	err = report_write(path, &xml);
-	outbuf_finish(&xml);
-	if (err < 0)
-		outbuf_printf(why, "%s%s: %s", why->len ? "; " : "", path, strerror(-err));
-	return err == 0;
 }
 
 static enum exit_code judge(const struct drill *drill, struct outbuf *out, struct outbuf *why)
@@ -347,16 +339,27 @@ static enum exit_code judge(const struct drill *drill, struct outbuf *out, struc
 
 	if (verdict_judge(&drill->plan, report.books, &drill->lease, drill->stop_ns, &verdict) < 0)
 		return abort_with("out of memory", why);
-	send_verdict(drill, verdict.passed);
-	if (drill->task->json)
-		answer_print(report_json(&report), out);
-	else
-		report_text(&report, is_utf8(), out);
-	return write_junit(drill, &report, NULL, why) && verdict.passed ? EXIT_DONE : EXIT_REFUSED;
+	return outcome_tell(drill->task, &report, out, why);
+}
+
+/* There is no verdict, and reason says why. */
+static void tell_abort(const struct drill *drill, struct outbuf *reason, struct outbuf *out, struct outbuf *why)
+{
+	struct report_abort aborted = { .plan = &drill->plan };
+
+	outbuf_append(reason, "", 1);
+	aborted.why = reason->failed ? "out of memory" : reason->data;
+	if (drill->start_ns)
+		aborted.load_ns = load_clock_ns() - drill->start_ns;
+	outcome_abort(drill->task, &aborted, out, why);
 }
 
 static void finish(struct drill *drill)
 {
+	/* Where the loop has not begun, nothing is left that a signal could interrupt. */
+	signal(SIGINT, SIG_DFL);  /* NOLINT: fails for a bad number alone */
+	signal(SIGTERM, SIG_DFL); /* NOLINT */
+	outbuf_finish(&early_json);
 	load_destroy(drill->load);
 	lease_finish(&drill->lease);
 	outbuf_finish(&drill->request);
@@ -365,31 +368,56 @@ static void finish(struct drill *drill)
 	close(drill->signals);
 }
 
+static void write_request(const struct drill *drill, const char *field, struct outbuf *out)
+{
+	outbuf_printf(out, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rmsctl-drill/%s\r\n%s\r\n", drill->plan.path,
+		drill->target.host, RMSD_VERSION, field);
+}
+
+/* What there is to know before any load. */
+static enum exit_code check(struct drill *drill, struct outbuf *why)
+{
+	const struct task *task = drill->task;
+	struct outbuf request = { 0 };
+	enum exit_code code =
+		steady_check(task->socket, drill->plan.worker, task->given[OPTION_force] != NULL, &drill->target, why);
+
+	if (code == EXIT_DONE && drill->plan.action == DRILL_STALL)
+		code = steady_check_faults(task->socket, why);
+	if (code != EXIT_DONE)
+		return code;
+	write_request(drill, "Connection: close\r\n", &request);
+	if (!request.failed)
+		code = steady_probe(&drill->target, drill->plan.path, &request, why);
+	outbuf_finish(&request);
+	return code;
+}
+
 enum exit_code drill_run(const struct task *task, struct outbuf *out, struct outbuf *why)
 {
-	const struct sigaction action = { .sa_handler = on_early_signal };
 	struct drill drill = { .task = task, .epoll = -1, .timer = -1, .signals = -1 };
 	struct outbuf reason = { 0 };
 	enum exit_code code;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
 	make_plan(&drill);
+	if (!outcome_can_tell(task, why))
+		return EXIT_USAGE;
+	await_early_signals(&drill);
 	lease_init(&drill.lease, drill.plan.worker);
 	drill.on_terminal = isatty(STDERR_FILENO);
-	code = steady_check(task->socket, drill.plan.worker, task->given[OPTION_force] != NULL, &drill.target, &reason);
+	code = check(&drill, &reason);
 	if (code == EXIT_DONE) {
-		outbuf_printf(&drill.request, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rmsctl-drill/%s\r\n\r\n",
-			drill.plan.path, drill.target.host, RMSD_VERSION);
-		code = carry_out(&drill, &reason);
+		write_request(&drill, "", &drill.request);
+		code = outcome_begin(task, &drill.plan, &reason);
 	}
+	if (code == EXIT_DONE)
+		code = carry_out(&drill, &reason);
 	if (code == EXIT_DONE) {
 		code = judge(&drill, out, &reason);
 		outbuf_append(why, reason.data, reason.len);
 	} else {
-		outbuf_printf(why, "%s%.*s", code == EXIT_ABORTED ? "aborted: " : "", (int)reason.len,
-			reason.len ? reason.data : "");
-		(void)write_junit(&drill, NULL, &reason, why);
+		outbuf_text(why, code == EXIT_ABORTED ? "aborted: " : "");
+		tell_abort(&drill, &reason, out, why);
 	}
 	finish(&drill);
 	outbuf_finish(&reason);

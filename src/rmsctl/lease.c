@@ -7,13 +7,18 @@
 #include "rmsctl/table.h"
 
 /* What comes behind the end counts no more. */
-static void fail(struct lease *lease, const char *error)
+static void end_with(struct lease *lease, enum lease_state state, const char *error)
 {
 	if (lease->state != LEASE_RUNNING && lease->state != LEASE_NONE)
 		return;
-	lease->state = LEASE_FAILED;
+	lease->state = state;
 	table_text(error, strlen(error), false, &lease->error);
 	outbuf_append(&lease->error, "", 1);
+}
+
+static void fail(struct lease *lease, const char *error)
+{
+	end_with(lease, LEASE_FAILED, error);
 }
 
 static void take_state(struct lease *lease, uint64_t now, const char *state)
@@ -34,7 +39,8 @@ static void take_end(struct lease *lease, uint64_t now, const json_t *event)
 	if (json_is_true(json_object_get(event, "ok")))
 		lease->state = LEASE_ENDED;
 	else
-		fail(lease, error ? error : "rmsd did not say why");
+		end_with(lease, json_is_true(json_object_get(event, "aborted")) ? LEASE_STOPPED : LEASE_FAILED,
+			error ? error : "rmsd did not say why");
 }
 
 /* Events that are not known are of a newer rmsd. */
@@ -110,8 +116,11 @@ void lease_read(struct lease *lease)
 
 	if (err == -EPROTO)
 		fail(lease, "not an answer of rmsd");
-	else if (err < 0 || lease->stream.ended)
+	else if (err < 0)
 		fail(lease, "the control connection was lost");
+	else if (lease->stream.ended)
+		/* Whole, but without the drill's end: a crash would have cut it short. */
+		end_with(lease, LEASE_STOPPED, "rmsd is shutting down");
 }
 
 void lease_close(struct lease *lease)

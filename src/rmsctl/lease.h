@@ -25,8 +25,9 @@ struct lease_times {
 enum lease_state {
 	LEASE_NONE, /* not asked for yet */
 	LEASE_RUNNING,
-	LEASE_ENDED,  /* as planned */
-	LEASE_FAILED, /* refused, ended by rmsd with an error, or broken: error says which */
+	LEASE_ENDED,   /* as planned */
+	LEASE_STOPPED, /* rmsd is shutting down: error says so */
+	LEASE_FAILED,  /* refused, ended by rmsd with an error, or broken: error says which */
 };
 
 struct lease {
@@ -34,7 +35,7 @@ struct lease {
 	enum lease_state state;
 	struct lease_times times;
 	uint64_t connections; /* re-homed */
-	struct outbuf error;  /* NUL-terminated in LEASE_FAILED; may be shown */
+	struct outbuf error;  /* NUL-terminated in LEASE_STOPPED and LEASE_FAILED; may be shown */
 	struct stream stream;
 };
 

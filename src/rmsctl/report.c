@@ -135,15 +135,19 @@ static void write_time_line(const struct report *report, bool utf8, struct outbu
 	outbuf_printf(out, "  %-*s%s\n", LABEL_WIDTH, "", marks);
 }
 
+void report_head(const struct drill_plan *plan, struct outbuf *out)
+{
+	outbuf_printf(out, "%s %s: %u requests/s on %u connections to %s%s for %.1f s\n", drill_actions[plan->action],
+		plan->worker, plan->rate, plan->connections, plan->address, plan->path,
+		(double)plan->duration_ms / 1e3);
+}
+
 void report_text(const struct report *report, bool utf8, struct outbuf *out)
 {
-	const struct drill_plan *plan = report->plan;
 	const struct verdict *verdict = report->verdict;
 	unsigned failed = 0;
 
-	outbuf_printf(out, "%s %s: %u requests/s on %u connections to %s%s for %.1f s\n\n", drill_actions[plan->action],
-		plan->worker, plan->rate, plan->connections, plan->address, plan->path,
-		(double)(report->stop_ns - report->books->samples.start_ns) / 1e9);
+	outbuf_text(out, "\n");
 	write_checks(verdict, out);
 	write_kinds(report->books, out);
 	write_spans(report, out);

@@ -128,21 +128,38 @@ static json_t *time_line(const struct verdict *verdict)
 	return array;
 }
 
-json_t *report_json(const struct report *report)
+static void set_plan(json_t *object, const struct drill_plan *plan)
 {
-	const struct drill_plan *plan = report->plan;
-	const struct verdict *verdict = report->verdict;
-	json_t *object = json_object();
-
-	set(object, "schema", json_integer(1));
-	set(object, "passed", json_boolean(verdict->passed));
 	set(object, "action", json_string(drill_actions[plan->action]));
 	set(object, "worker", json_string(plan->worker));
-	set(object, "address", json_string(plan->address));
+	set(object, "address", *plan->address ? json_string(plan->address) : json_null());
 	set(object, "path", json_string(plan->path));
 	set(object, "duration_ms", json_integer((json_int_t)plan->duration_ms));
 	set(object, "connections", json_integer(plan->connections));
 	set(object, "rate", json_integer(plan->rate));
+}
+
+json_t *report_json_aborted(const struct report_abort *aborted)
+{
+	json_t *object = json_object();
+
+	set(object, "schema", json_integer(1));
+	set(object, "aborted", json_true());
+	set(object, "passed", json_null());
+	set(object, "error", json_string(aborted->why));
+	set_plan(object, aborted->plan);
+	return object;
+}
+
+json_t *report_json(const struct report *report)
+{
+	const struct verdict *verdict = report->verdict;
+	json_t *object = json_object();
+
+	set(object, "schema", json_integer(1));
+	set(object, "aborted", json_false());
+	set(object, "passed", json_boolean(verdict->passed));
+	set_plan(object, report->plan);
 	set(object, "requests", requests(report->books));
 	set(object, "idle_lost", json_integer((json_int_t)report->books->closed_idle));
 	set(object, "rehomed_connections", json_integer((json_int_t)report->lease->connections));

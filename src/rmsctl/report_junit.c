@@ -10,11 +10,11 @@
 #include "rmsctl/table.h"
 
 /* As on a terminal: without control characters, which XML cannot hold at all. */
-static void write_escaped(const char *text, size_t len, struct outbuf *out)
+static void write_text(const char *text, struct outbuf *out)
 {
 	struct outbuf shown = { 0 };
 
-	table_text(text, len, false, &shown);
+	table_text(text, strlen(text), false, &shown);
 	out->failed = out->failed || shown.failed;
 	for (size_t i = 0; i < shown.len; i++) {
 		switch (shown.data[i]) {
@@ -26,11 +26,6 @@ static void write_escaped(const char *text, size_t len, struct outbuf *out)
 		}
 	}
 	outbuf_finish(&shown);
-}
-
-static void write_text(const char *text, struct outbuf *out)
-{
-	write_escaped(text, strlen(text), out);
 }
 
 static void write_head(const struct drill_plan *plan, unsigned tests, unsigned failures, unsigned errors,
@@ -73,12 +68,12 @@ void report_junit(const struct report *report, struct outbuf *out)
 	outbuf_text(out, "  </testsuite>\n</testsuites>\n");
 }
 
-void report_junit_aborted(const struct drill_plan *plan, const char *why, size_t len, struct outbuf *out)
+void report_junit_aborted(const struct report_abort *aborted, struct outbuf *out)
 {
-	write_head(plan, 1, 0, 1, 0, out);
-	write_case(plan, "start", out);
-	outbuf_text(out, ">\n      <error message=\"");
-	write_escaped(why, len, out);
+	write_head(aborted->plan, 1, 0, 1, (double)aborted->load_ns / 1e9, out);
+	write_case(aborted->plan, aborted->load_ns ? "drill" : "start", out);
+	outbuf_printf(out, " time=\"%.3f\">\n      <error message=\"", (double)aborted->load_ns / 1e9);
+	write_text(aborted->why, out);
 	outbuf_text(out, "\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n");
 }
 
@@ -97,6 +92,19 @@ static int write_all(int fd, const struct outbuf *bytes)
 	return 0;
 }
 
+/* A file beside path, of which *name is NUL-terminated. Its descriptor, or a negative errno and there is none. */
+static int open_beside(const char *path, struct outbuf *name)
+{
+	int fd;
+
+	outbuf_printf(name, "%s.XXXXXX", path);
+	outbuf_append(name, "", 1);
+	if (name->failed)
+		return -ENOMEM;
+	fd = mkostemp(name->data, O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int report_write(const char *path, const struct outbuf *bytes)
 {
 	struct outbuf name = { 0 };
@@ -104,18 +112,10 @@ int report_write(const char *path, const struct outbuf *bytes)
 	int fd, err;
 
 	umask(mask);
-	outbuf_printf(&name, "%s.XXXXXX", path);
-	outbuf_append(&name, "", 1);
-	if (name.failed || bytes->failed) {
-		err = -ENOMEM;
+	fd = bytes->failed ? -ENOMEM : open_beside(path, &name);
+	err = fd < 0 ? fd : write_all(fd, bytes);
+	if (fd < 0)
 		goto finish_name;
-	}
-	fd = mkostemp(name.data, O_CLOEXEC);
-	if (fd < 0) {
-		err = -errno;
-		goto finish_name;
-	}
-	err = write_all(fd, bytes);
 	if (fchmod(fd, 0666 & ~mask) < 0 && err == 0)
 		err = -errno;
 	if (close(fd) < 0 && err == 0)
@@ -127,4 +127,21 @@ int report_write(const char *path, const struct outbuf *bytes)
 finish_name:
 	outbuf_finish(&name);
 	return err;
+}
+
+int report_try(const char *path)
+{
+	struct outbuf name = { 0 };
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return -EISDIR;
+	fd = open_beside(path, &name);
+	if (fd >= 0) {
+		close(fd);
+		unlink(name.data);
+	}
+	outbuf_finish(&name);
+	return fd < 0 ? fd : 0;
 }

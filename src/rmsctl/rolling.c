@@ -6,16 +6,40 @@
 
 #include "rmsctl/table.h"
 
-/* Each is told when it is done: the next may take its time. */
+/* Each is told when it is done: the next may take its time. Takes line. */
+static void print(struct outbuf *line)
+{
+	if (line->len && !line->failed) {
+		fwrite(line->data, 1, line->len, stdout);
+		fflush(stdout);
+	}
+	outbuf_finish(line);
+}
+
 static void tell(const json_t *answer)
 {
 	struct outbuf line = { 0 };
 
-	if (table_restart(answer, &line) == 0 && !line.failed) {
-		fwrite(line.data, 1, line.len, stdout);
-		fflush(stdout);
-	}
-	outbuf_finish(&line);
+	if (table_restart(answer, &line) == 0)
+		print(&line);
+	else
+		outbuf_finish(&line);
+}
+
+/* It is not up: an operator took it down, or it is failed, and that is not for us to end. */
+static void pass_over(const struct task *task, const char *name, const char *state, json_t *answers)
+{
+	struct outbuf line = { 0 };
+
+	json_array_append_new(answers,
+		json_pack("{s:s, s:s, s:b, s:b}", "worker", name, "state", state, "changed", false, "skipped", true));
+	if (task->json)
+		return;
+	table_text(name, strlen(name), false, &line);
+	outbuf_text(&line, " is ");
+	table_text(state, strlen(state), false, &line);
+	outbuf_text(&line, ": left alone\n");
+	print(&line);
 }
 
 static enum exit_code restart(const struct task *task, const char *name, json_t *answers, struct outbuf *why)
@@ -47,8 +71,13 @@ static enum exit_code restart(const struct task *task, const char *name, json_t 
 		}
 	}
 	if (code != EXIT_DONE) {
-		table_text(name, strlen(name), false, why);
-		outbuf_printf(why, ": %.*s", (int)reason.len, reason.len ? reason.data : "");
+		/* rmsd's reason mostly begins with it. */
+		if (reason.len <= strlen(name) || memcmp(reason.data, name, strlen(name)) != 0 ||
+			reason.data[strlen(name)] != ' ') {
+			table_text(name, strlen(name), false, why);
+			outbuf_text(why, ": ");
+		}
+		outbuf_append(why, reason.len ? reason.data : "", reason.len);
 	} else {
 		if (!task->json)
 			tell(answer);
@@ -78,9 +107,18 @@ enum exit_code rolling_restart(const struct task *task, struct outbuf *out, stru
 		code = answer_reject(&question, why);
 	json_array_foreach(workers, i, worker) {
 		const char *name = json_string_value(json_object_get(worker, "name"));
+		const char *state = json_string_value(json_object_get(worker, "state"));
 
+		if (code == EXIT_DONE && (!name || !state)) {
+			code = answer_reject(&question, why);
+			continue;
+		}
+		if (code == EXIT_DONE && strcmp(state, "up") != 0) {
+			pass_over(task, name, state, answers);
+			continue;
+		}
 		if (code == EXIT_DONE)
-			code = name ? restart(&each, name, answers, why) : answer_reject(&question, why);
+			code = restart(&each, name, answers, why);
 		else if (name)
 			outbuf_printf(why, "; %s was not restarted", name);
 		each.given[OPTION_if_generation] = NULL; /* our own changes count, too */

@@ -11,7 +11,8 @@
 
 /*
  * Each worker's sentence goes to stdout as soon as it is up; with JSON, the answers go to out in the end, as an array.
- * Stops at the first failure: why says which, and what was left alone.
+ * Those that are not up are left alone, which is said too ("skipped" in JSON). Stops at the first failure: why says
+ * which, and what was left alone.
  */
 enum exit_code rolling_restart(const struct task *task, struct outbuf *out, struct outbuf *why);
 

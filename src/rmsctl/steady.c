@@ -1,13 +1,15 @@
-/* steady.c - /readyz, /status, and one connection. */
+/* steady.c - /readyz, /status, one connection; the faults, and one request. */
 #include "rmsctl/steady.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "rmsctl/table.h"
 
-enum { PATIENCE_S = 10 };
+enum { PATIENCE_S = 10, PROBE_S = 2, STATUS_END = 12 /* of "HTTP/1.1 200" */ };
 
 static void add_text(const char *text, struct outbuf *why)
 {
@@ -140,4 +142,36 @@ enum exit_code steady_check(
 		code = find_target(address, target, why);
 	json_decref(status);
 	return code;
+}
+
+enum exit_code steady_check_faults(const char *socket, struct outbuf *why)
+{
+	const struct question question = {
+		.socket = socket, .method = "GET", .target = "/v1/faults", .json = true, .patience_s = PATIENCE_S
+	};
+	json_t *faults = NULL;
+	enum exit_code code = answer_object(&question, &faults, why);
+
+	json_decref(faults);
+	return code == EXIT_REFUSED ? EXIT_ABORTED : code;
+}
+
+enum exit_code steady_probe(
+	const struct target *target, const char *path, const struct outbuf *request, struct outbuf *why)
+{
+	const struct timeval timeout = { .tv_sec = PROBE_S };
+	char line[STATUS_END] = "";
+	int fd = target_connect(target);
+
+	/* Each that fails here fails the load, too. */
+	if (fd < 0)
+		return EXIT_DONE;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	if (send(fd, request->data, request->len, MSG_NOSIGNAL) == (ssize_t)request->len)
+		(void)recv(fd, line, sizeof(line), MSG_WAITALL);
+	close(fd);
+	if (memcmp(line, "HTTP/1.", 7) != 0 || (memcmp(line + 8, " 404", 4) != 0 && memcmp(line + 8, " 405", 4) != 0))
+		return EXIT_DONE;
+	outbuf_printf(why, "%s answers %.3s: try --path", path, line + 9);
+	return EXIT_ABORTED;
 }

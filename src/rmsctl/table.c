@@ -272,10 +272,18 @@ int table_restart(const json_t *answer, struct outbuf *out)
 {
 	const json_t *worker = json_object_get(answer, "worker");
 	const json_t *rehomed = json_object_get(answer, "rehomed");
+	const json_t *was = json_object_get(answer, "was");
 
 	if (!json_is_string(worker))
 		return -EINVAL;
 	append_value(worker, out);
+	/* One that was not up had nothing to lose, and somebody may have wanted it so. */
+	if (json_is_string(was) && strcmp(json_string_value(was), "up") != 0) {
+		outbuf_text(out, " was ");
+		append_value(was, out);
+		outbuf_text(out, " and is up\n");
+		return 0;
+	}
 	outbuf_text(out, " was restarted");
 	append_duration(json_object_get(answer, "duration_ms"), out);
 	if (json_is_integer(rehomed))

@@ -90,11 +90,13 @@ static void judge_worker(
 		say(check, "%s was never out of rotation (at most %.0f ms)", plan->worker, check->limit);
 
 	check = &checks[CHECK_return];
-	check->passed = spans->back >= 0;
-	check->measured = check->passed;
+	check->passed = lease->times.back != 0;
+	check->measured = spans->back >= 0;
 	check->value = spans->back;
-	if (check->passed)
+	if (check->measured)
 		say(check, "%s was up again after %.1f ms", plan->worker, spans->back);
+	else if (check->passed)
+		say(check, "%s was up again before rmsd brought it back", plan->worker);
 	else
 		say(check, "%s did not come back", plan->worker);
 

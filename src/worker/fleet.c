@@ -195,7 +195,7 @@ static void on_failed(struct worker *worker, struct incarnation *incarnation)
 	if (worker->now != incarnation)
 		return;
 	log_error("a worker failed", "worker=%s reason=\"%s\"", worker->name,
-		started ? "its app stopped its loop" : "its app's start hook refused");
+		started ? "its app stopped its loop" : "its app's start() refused");
 	drain_end(worker);
 	worker->now = worker->stuck = NULL;
 	(void)fleet_enter(worker, STATE_DOWN);
@@ -203,8 +203,7 @@ static void on_failed(struct worker *worker, struct incarnation *incarnation)
 	if (stuck)
 		loss_begin(worker, stuck, REHOMED_STALL, NULL);
 	orders_finish_draining(worker);
-	orders_refuse_waiting(
-		worker, started ? "failed before it was up" : "did not start: the app's start hook refused");
+	orders_refuse_waiting(worker, started ? "failed before it was up" : "did not start: the app's start() refused");
 	if (!drained)
 		loss_restart_later(worker, RESTART_FAILURE);
 }

@@ -76,7 +76,7 @@ struct fleet_order {
 	int status; /* HTTP's */
 	char error[128];
 	bool changed;
-	int state;
+	int was, state; /* before and after */
 	unsigned rehomed;
 	unsigned cut;                   /* connections that could not move: closed or reset */
 	uint64_t begun_ns, duration_ns; /* on the clock of uv_hrtime() */

@@ -53,7 +53,7 @@ struct incarnation_setup {
 };
 
 /*
- * Starts a thread. News: STARTED once the app's start hook has run and the loop turns; FAILED, if the hook refused, or
+ * Starts a thread. News: STARTED once the app's start() has run and the loop turns; FAILED, if it refused, or
  * later, if the app has stopped its loop: from then on it serves nobody; and in any case, once it was asked to leave,
  * ENDED, the last. Connections may be given to it at once. 0 or a negative UV_ code.
  */

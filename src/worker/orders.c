@@ -228,6 +228,7 @@ void orders_take(struct mail *mail, void *owner)
 			fleet->set.hooks.shutdown(fleet->set.hooks.arg);
 		return;
 	}
+	order->was = (int)worker_state(&fleet->workers[order->worker]);
 	order->moved_before = fleet->workers[order->worker].moved_away;
 	order->cut_before = fleet->workers[order->worker].cut_off;
 	if (fleet->stopping) {

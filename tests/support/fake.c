@@ -107,6 +107,15 @@ static void play(struct fake *fake, int fd)
 	state_event(fake, fd, "app2", "down", "up");
 	tell(fake, fd, "{\"event\":\"rehomed\",\"time_ns\":%llu,\"worker\":\"app2\",\"connections\":3}",
 		(unsigned long long)clock_ns());
+	if (fake->plan.stops) {
+		tell(fake, fd,
+			"{\"event\":\"end\",\"time_ns\":%llu,\"ok\":false,\"error\":\"rmsd is shutting "
+			"down\",\"aborted\":true}",
+			(unsigned long long)clock_ns());
+		put(fd, fake->plan.without_length ? "" : "0\r\n\r\n");
+		fake->holding = false;
+		return;
+	}
 	fake->left = !hold(fd, duration ? (unsigned)atoi(duration + 5) : 0);
 	fake->holding = false;
 	if (fake->left || fake->plan.cut)
@@ -179,6 +188,9 @@ static void serve_control(struct fake *fake, int fd)
 				"{\"ok\":false,\"error\":\"another drill runs\",\"generation\":7}\n");
 		else
 			play(fake, fd);
+	} else if (strncmp(request, "GET /v1/faults ", 15) == 0) {
+		answer(fd, fake->plan.faults_off ? 409 : 200,
+			fake->plan.faults_off ? "{\"ok\":false,\"error\":\"faults are off\"}\n" : "{\"ok\":true}\n");
 	} else {
 		answer(fd, 404, "{\"ok\":false,\"error\":\"what?\"}\n");
 	}
@@ -211,8 +223,15 @@ static bool serve_request(struct fake *fake, unsigned i)
 {
 	static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 	struct fake_peer *peer = &fake->threads->peers[i];
-	uint64_t number = ++fake->requests;
 	enum fake_deed deed = FAKE_ANSWER;
+	uint64_t number;
+
+	if (strstr(peer->in, "\r\nConnection: close\r\n")) {
+		answer(peer->fd, fake->plan.probe ? fake->plan.probe : 200, "probe");
+		drop(fake->threads, i, false);
+		return false;
+	}
+	number = ++fake->requests;
 
 	if (fake->plan.deed_at &&
 		(number == fake->plan.deed_at || (fake->plan.deed_always && number > fake->plan.deed_at)))

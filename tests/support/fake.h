@@ -39,7 +39,10 @@ struct fake_plan {
 	bool cut;             /* the stream breaks in the middle of the fault */
 	bool without_length;  /* the stream is not chunked, but ends with the connection */
 	bool ends_badly;      /* "ok":false in the end */
+	bool stops;           /* it is shut down in the middle of the fault, and says so */
+	bool faults_off;
 	/* The listener. */
+	int probe; /* status of requests that end their connection, which count as none; 0: 200 */
 	enum fake_deed deed;
 	unsigned deed_at;  /* the number of the request, from 1; 0: none */
 	bool deed_always;  /* it and all behind it */

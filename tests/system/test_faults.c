@@ -207,8 +207,9 @@ static void faults_are_listed_and_cleared(void **state)
 	assert_int_equal(hits, 1);
 	assert_int_equal(
 		json_integer_value(json_object_get(ask(daemon, "DELETE", keepf("?id=%u", second), 200), "cleared")), 1);
-	assert_int_equal(
-		json_integer_value(json_object_get(ask(daemon, "DELETE", keepf("?id=%u", second), 200), "cleared")), 0);
+	assert_string_equal(
+		json_string_value(json_object_get(ask(daemon, "DELETE", keepf("?id=%u", second), 404), "error")),
+		keepf("no fault %u", second));
 	expect_sound(wire_get(daemon_public(daemon), "/"), "testapp\n");
 	add(daemon, "status=503&ttl=1m");
 	assert_int_equal(json_integer_value(json_object_get(ask(daemon, "DELETE", "", 200), "cleared")), 2);

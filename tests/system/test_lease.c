@@ -243,6 +243,8 @@ static void a_client_that_leaves_ends_the_drill(void **state)
 		await_drills(daemon, "aborted", i + 1);
 	}
 	daemon_await_log(daemon, "a drill's client has gone action=drain worker=app2");
+	daemon_await_log(daemon, "a drill has ended action=drain worker=app2 ok=no aborted=yes");
+	daemon_await_log(daemon, "why=\"its client has gone\"");
 	assert_true(daemon_metric(daemon, "rmsd_drill_running", NULL) == 0);
 	assert_int_equal(wire_request(daemon_socket(daemon), "POST", "/v1/drill/verdict?passed=1")->status, 409);
 	daemon_stop(daemon);
@@ -269,8 +271,6 @@ static void one_drill_at_a_time(void **state)
 
 	(void)state;
 	expect_refused(daemon, "?action=kill&worker=app3&for=1s", 409, "another drill runs: kill of app2");
-	/* Other verbs go on, the drill's own worker included: it is up again in any case. */
-	daemon_do(daemon, "app2", "revive");
 	do
 		next(&watch);
 	while (strcmp(lines_text(watch.line, "event"), "end") != 0);
@@ -287,6 +287,30 @@ static void one_drill_at_a_time(void **state)
 	assert_true(drills(daemon, "failed") == 1);
 	assert_int_equal(wire_request(daemon_socket(daemon), "POST", "/v1/drill/verdict?passed=0")->status, 409);
 	assert_int_equal(wire_request(daemon_socket(daemon), "POST", "/v1/drill/verdict")->status, 400);
+	daemon_stop(daemon);
+}
+
+/* Other verbs go on, of the drill's own worker too; but a loss that did not last proves nothing. */
+static void who_revives_a_drills_worker_ends_it(void **state)
+{
+	static const char *const actions[] = { "kill", "drain" };
+	struct daemon *daemon = daemon_start("rmsd", conf, NULL);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct watch watch = { .lines = begin(daemon, keepf("action=%s&worker=app2&for=1m", actions[i])) };
+
+		do
+			next(&watch);
+		while (strcmp(lines_text(watch.line, "event"), "rehomed") != 0);
+		daemon_do(daemon, "app2", "revive");
+		expect_state(&watch, "app2", "down", "starting");
+		expect_state(&watch, "app2", "starting", "up");
+		expect_end(&watch, false);
+		assert_string_equal(lines_text(watch.line, "error"), "app2 was revived by somebody else");
+		lines_close(watch.lines);
+		judge(daemon, false);
+	}
 	daemon_stop(daemon);
 }
 
@@ -358,6 +382,7 @@ static void a_stop_ends_a_drill(void **state)
 	daemon_signal(daemon, SIGTERM);
 	expect_end(&watch, false);
 	assert_string_equal(lines_text(watch.line, "error"), "rmsd is shutting down");
+	assert_true(json_is_true(json_object_get(watch.line, "aborted")));
 	assert_int_equal(daemon_wait(daemon, PATIENCE_MS), 0);
 	assert_true(wire_clock_ms() - begun < 1000 || daemon_sanitized());
 	lines_close(watch.lines);
@@ -374,6 +399,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_client_that_leaves_ends_the_drill, daemon_cleanup),
 		cmocka_unit_test_teardown(a_stall_ends_with_its_client, daemon_cleanup),
 		cmocka_unit_test_teardown(one_drill_at_a_time, daemon_cleanup),
+		cmocka_unit_test_teardown(who_revives_a_drills_worker_ends_it, daemon_cleanup),
 		cmocka_unit_test_teardown(what_cannot_be_drilled_is_refused_with_the_reason, daemon_cleanup),
 		cmocka_unit_test_teardown(its_marks_are_events, daemon_cleanup),
 		cmocka_unit_test_teardown(a_stop_ends_a_drill, daemon_cleanup),

@@ -254,6 +254,9 @@ static void version_is_told_without_a_server(void **state)
 	expect_output("up", ask(fake, "version", reply(200, STATUS)), "rmsctl " RMSD_VERSION "\nrmsd 9.8.7\n");
 	expect_output("down", program_call(rmsctl, "-s", fake->path, "version", NULL),
 		"rmsctl " RMSD_VERSION "\nrmsd: not reachable\n");
+	expect_output("-V", program_call(rmsctl, "-s", fake->path, "-V", NULL),
+		"rmsctl " RMSD_VERSION "\nrmsd: not reachable\n");
+	expect_output("--version", ask(fake, "--version", reply(200, STATUS)), "rmsctl " RMSD_VERSION "\nrmsd 9.8.7\n");
 	expect_output("down, json", program_call(rmsctl, "--json", "version", "-s", fake->path, NULL),
 		"{\n  \"rmsctl\": \"" RMSD_VERSION "\",\n  \"rmsd\": null\n}\n");
 }
@@ -375,7 +378,7 @@ static void an_unreachable_server_is_exit_3_with_the_cause(void **state)
 	start(fake, "", 0);
 	stop(fake);
 	expect_failure("stale", program_call(rmsctl, "-s", fake->path, "status", NULL), UNREACHABLE,
-		"no rmsd is listening (stale socket)");
+		"no rmsd is listening (stale socket; -s SOCKET or $RMSD_SOCKET names another)\n");
 	unlink(fake->path);
 	scratch_write_text(fake->dir, "sock", "");
 	expect_failure("file", program_call(rmsctl, "-s", fake->path, "status", NULL), UNREACHABLE, "not a socket");

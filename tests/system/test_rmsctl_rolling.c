@@ -24,7 +24,9 @@
 
 enum { DONE, REFUSED, USAGE, UNREACHABLE };
 
-#define STATUS "{\"workers\":[{\"name\":\"app1\"},{\"name\":\"app2\"},{\"name\":\"app3\"}]}"
+#define IS(name, state) "{\"name\":\"" name "\",\"state\":\"" state "\"}"
+#define STATUS "{\"workers\":[" IS("app1", "up") "," IS("app2", "up") "," IS("app3", "up") "]}"
+#define SOME_UP "{\"workers\":[" IS("app1", "down") "," IS("app2", "up") "," IS("app3", "failed") "]}"
 #define UP(name) \
 	"{\"ok\":true,\"worker\":\"" name "\",\"state\":\"up\",\"changed\":true,\"rehomed\":3,\"duration_ms\":12.3," \
 	"\"generation\":8}"
@@ -146,7 +148,7 @@ static void all_as_json_are_an_array_of_answers(void **state)
 	struct output *output;
 	json_t *array;
 
-	player->answers[0] = reply(200, "{\"workers\":[{\"name\":\"app1\"},{\"name\":\"app2\"}]}");
+	player->answers[0] = reply(200, "{\"workers\":[" IS("app1", "up") "," IS("app2", "up") "]}");
 	player->answers[1] = reply(200, UP("app1"));
 	player->answers[2] = reply(200, UP("app2"));
 	output = run(player, "--json restart-worker --all");
@@ -154,6 +156,32 @@ static void all_as_json_are_an_array_of_answers(void **state)
 	assert_int_equal(output->status, DONE);
 	assert_int_equal(json_array_size(array), 2);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(array, 1), "worker")), "app2");
+	json_decref(array);
+}
+
+/* Who took them down on purpose does not want them back because of an upgrade. */
+static void who_is_not_up_is_left_alone(void **state)
+{
+	struct player *player = *state;
+	json_t *array;
+
+	player->answers[0] = reply(200, SOME_UP);
+	player->answers[1] = reply(200, UP("app2"));
+	expect(run(player, "restart-worker --all"), DONE,
+		"app1 is down: left alone\n"
+		"app2 was restarted in 12.3 ms: 3 connections moved\n"
+		"app3 is failed: left alone\n",
+		"");
+	assert_int_equal(player->n, 2);
+	tear_down(state);
+	set_up(state);
+	player = *state;
+	player->answers[0] = reply(200, SOME_UP);
+	player->answers[1] = reply(200, UP("app2"));
+	array = json_loads(run(player, "restart-worker --all --json")->out, 0, NULL);
+	assert_int_equal(json_array_size(array), 3);
+	assert_true(json_is_true(json_object_get(json_array_get(array, 0), "skipped")));
+	assert_string_equal(json_string_value(json_object_get(json_array_get(array, 2), "state")), "failed");
 	json_decref(array);
 }
 
@@ -165,6 +193,8 @@ static void the_first_failure_ends_a_rolling_restart(void **state)
 	} cases[] = {
 		{ 409, "{\"ok\":false,\"error\":\"it does not start\",\"generation\":9}",
 			"rmsctl: app2: it does not start; app3 was not restarted\n" },
+		{ 409, "{\"ok\":false,\"error\":\"app2 did not start: the app's start() refused\",\"generation\":9}",
+			"rmsctl: app2 did not start: the app's start() refused; app3 was not restarted\n" },
 		{ 200, "{\"ok\":true,\"worker\":\"app2\",\"state\":\"failed\",\"changed\":true,\"generation\":9}",
 			"rmsctl: app2: not up after the restart; app3 was not restarted\n" },
 	};
@@ -271,6 +301,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(all_are_restarted_one_after_another),
 		TEST(all_as_json_are_an_array_of_answers),
+		TEST(who_is_not_up_is_left_alone),
 		TEST(the_first_failure_ends_a_rolling_restart),
 		TEST(a_restart_is_waited_for),
 		TEST(another_answer_is_not_waited_for),

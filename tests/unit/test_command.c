@@ -109,8 +109,12 @@ static void what_a_verb_does_not_take_or_needs_is_told(void **state)
 		const char *line, *why;
 	} cases[] = {
 		{ "frob", "frob: no such command" },
-		{ "fault", "fault: no such command" },
-		{ "fault frob", "fault frob: no such command" },
+		{ "fault", "fault: a word is missing (fault add, fault list, fault clear)" },
+		{ "fault frob", "fault frob: no such command (fault add, fault list, fault clear)" },
+		{ "fault clear x", "fault clear: x: not the number of a fault (fault clear [ID] [--if-generation N])" },
+		{ "fault clear 0", "fault clear: 0: not the number of a fault" },
+		{ "fault clear 4294967296", "fault clear: 4294967296: not the number of a fault" },
+		{ "fault clear 3x", "fault clear: 3x: not the number of a fault" },
 		{ "faults", "faults: no such command" },
 		{ "-s", "-s: its value is missing" },
 		{ "-s  status", "-s: the path is empty" },
@@ -193,6 +197,35 @@ static void a_value_is_checked_before_anything_is_asked(void **state)
 			fail_msg("%s: %.*s", cases[i].line, (int)f->why.len, f->why.len ? f->why.data : "taken");
 }
 
+static void a_bad_time_is_told_from_one_out_of_range(void **state)
+{
+	static const struct {
+		const char *text, *wrong;
+	} cases[] = {
+		{ "30", "missing unit" },
+		{ "30x", "unknown unit" },
+		{ "1.5s", "unknown unit" },
+		{ "s", "not a number" },
+		{ "2h", "out of range" },
+		{ "0s", "out of range" },
+		{ "-1s", "out of range" },
+		{ "99999999999999999999s", "out of range" },
+		{ "18446744073709551615h", "out of range" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char line[128], why[192];
+
+		snprintf(line, sizeof(line), "drain-worker a --timeout %s", cases[i].text);
+		snprintf(why, sizeof(why), "--timeout %s: %s (a time, such as 500ms, 15s or 2m, from 1ms to 1h)",
+			cases[i].text, cases[i].wrong);
+		assert_false(parse(f, line));
+		if (f->why.len != strlen(why) || memcmp(f->why.data, why, f->why.len) != 0)
+			fail_msg("%.*s", (int)f->why.len, f->why.data);
+	}
+}
+
 static void what_is_not_given_has_its_fallback(void **state)
 {
 	struct fixture *f = *state;
@@ -241,6 +274,7 @@ int main(void)
 		TEST(a_name_of_ours_stands_for_the_operand),
 		TEST(what_a_verb_does_not_take_or_needs_is_told),
 		TEST(a_value_is_checked_before_anything_is_asked),
+		TEST(a_bad_time_is_told_from_one_out_of_range),
 		TEST(what_is_not_given_has_its_fallback),
 		TEST(who_waits_for_a_worker_waits_longer),
 	};

@@ -193,6 +193,31 @@ static void a_stalled_worker_is_back_from_the_injection_on(void **state)
 	assert_int_equal(f->lease.connections, 3);
 }
 
+static void a_worker_that_somebody_else_revives_fails_by_the_end_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	say(f, "{\"event\":\"injected\",\"time_ns\":7000000000}");
+	say(f, "{\"event\":\"state\",\"time_ns\":7002000000,\"worker\":\"app2\",\"state\":\"down\",\"was\":\"up\"}");
+	say(f, "{\"event\":\"state\",\"time_ns\":8000000000,\"worker\":\"app2\",\"state\":\"up\"}");
+	say(f,
+		"{\"event\":\"end\",\"time_ns\":8000000001,\"ok\":false,\"error\":\"app2 was revived by somebody "
+		"else\"}");
+	expect(f, CHECK_end);
+	assert_string_equal(f->verdict.checks[CHECK_end].text, "app2 was revived by somebody else");
+	assert_string_equal(f->verdict.checks[CHECK_return].text, "app2 was up again before rmsd brought it back");
+	assert_true(f->verdict.spans.back < 0);
+}
+
+static void a_lease_that_rmsd_gives_up_is_no_failure(void **state)
+{
+	struct fixture *f = *state;
+
+	say(f, "{\"event\":\"end\",\"time_ns\":1,\"ok\":false,\"error\":\"rmsd is shutting down\",\"aborted\":true}");
+	assert_int_equal(f->lease.state, LEASE_STOPPED);
+	assert_string_equal(f->lease.error.data, "rmsd is shutting down");
+}
+
 static void a_lease_that_fails_says_why(void **state)
 {
 	static const struct {
@@ -317,6 +342,8 @@ int main(void)
 		TEST(what_no_connection_was_free_for_is_accounted_for),
 		TEST(no_request_at_all_proves_nothing),
 		TEST(a_stalled_worker_is_back_from_the_injection_on),
+		TEST(a_worker_that_somebody_else_revives_fails_by_the_end_alone),
+		TEST(a_lease_that_rmsd_gives_up_is_no_failure),
 		TEST(a_lease_that_fails_says_why),
 		TEST(a_long_reason_is_cut_between_characters),
 		TEST(latencies_are_told_by_phase),
