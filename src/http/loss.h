@@ -8,8 +8,8 @@
  *	PUT DELETE                                   runs again *    runs again, once *      503
  *	any other                                    503             503                     503
  *
- * In its handler or deferred is the same. *: when the first attempt's thread has ended, so that nothing of it comes
- *after the second. A thread that is stuck cannot be known to end.
+ * In its handler or deferred is the same. The asterisk: when the first attempt's thread has ended, so that nothing of
+ * it comes after the second. A thread that is stuck cannot be known to end.
  *
  * Thread: any; it looks at the slot alone.
  */

@@ -11,8 +11,8 @@
  *     thread, once it has the lock again, sees revoked, touches nothing more and ends.
  *  3. The word is the last of giving and the first of closing. Giving: fill the slot, ADD, store-release its word; an
  *     event that comes before the word is dropped and, the set being level-triggered, comes again. Taking: DEL, word 0.
- *     Closing: word 0, then close(fd), the last access. The word holds a generation, so an event that was on its way to
- * an old owner, or for an old connection of the same fd, finds another word and is dropped.
+ *     Closing: word 0, then close(fd), the last access. The word holds a generation: an event that was on its way to
+ *     an old owner, or for an old connection of the same fd, finds another word and is dropped.
  *  4. A slot at rest holds only memory of its own. While its owner works on it, in and out may point into the owner's
  *     buffers (capacity 0); conn_detach() copies them for the next one.
  *
@@ -42,10 +42,10 @@ enum slot_role { ROLE_PUBLIC, ROLE_WORKER, ROLE_ADMIN, ROLE_CONTROL, ROLES };
  *	        |          |  +----------+  (pipelined) |
  *	        +----------+-----> CLOSING <------------+
  *
- * IDLE: between requests. READING: part of a request is here; of its body, pieces may be with the app already
- *(feeding). HANDLING: a handler has it, has deferred the reply, or streams it; the parser rests, which is the back
- *pressure. WRITING: the client does not take finished replies; nothing is read meanwhile. CLOSING: all is said, and
- *what still comes is thrown away until the client closes, so that a reset does not eat the reply.
+ * IDLE: between requests. READING: part of a request is here; of its body, pieces may be with the app (feeding).
+ * HANDLING: a handler has it, has deferred the reply, or streams it; the parser rests, which is the back pressure.
+ * WRITING: the client does not take finished replies; nothing is read meanwhile. CLOSING: all is said, and what still
+ * comes is thrown away until the client closes, so that a reset does not eat the reply.
  */
 enum conn_state { CONN_IDLE, CONN_READING, CONN_HANDLING, CONN_WRITING, CONN_CLOSING };
 

@@ -14,11 +14,7 @@
 #include "worker/mover.h"
 #include "worker/sweep.h"
 
-enum {
-	/* Threads that have lost their connections and not ended: 8 descriptors a worker and one's share are for these
-	 */
-	FLEET_ENDING_MAX = 8,
-};
+enum { FLEET_ENDING_MAX = 8 }; /* and one a worker: threads that have lost their connections and not ended */
 
 struct fleet {
 	struct fleet_setup set;
