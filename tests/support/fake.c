@@ -18,6 +18,7 @@
 
 #include "support/fake.h"
 #include "support/keep.h"
+#include "support/program.h"
 
 enum { PEERS_MAX = 128, TURN_MS = 5, IDLE_MS = 20 };
 
@@ -392,4 +393,13 @@ void fake_stop(struct fake *fake)
 		close(threads->public_fd);
 	close(threads->stop[0]);
 	unlink(fake->socket);
+}
+
+struct output *fake_drill(struct fake *fake, const char *json, const char *extra)
+{
+	struct output *output = program_call(program_path("rmsctl"), "-s", fake->socket, "drill", "--kill", "app2",
+		FAKE_SHORT, json ? json : "--connections=10", extra, NULL);
+
+	fake_stop(fake);
+	return output;
 }

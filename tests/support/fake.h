@@ -67,4 +67,9 @@ struct fake {
 struct fake *fake_start(const char *dir, const struct fake_plan *plan);
 void fake_stop(struct fake *fake);
 
+/* A second of load; the fault holds from 200 ms to 600. */
+#define FAKE_SHORT "--duration=1s", "--connections=10", "--rate=200"
+/* One drill of rmsctl, that kills app2, with what it said; ends fake. json and extra may be NULL. */
+struct output *fake_drill(struct fake *fake, const char *json, const char *extra);
+
 #endif

@@ -24,9 +24,6 @@
 
 enum { PASSED, FAILED, USAGE, UNREACHABLE, ABORTED };
 
-/* A second of load; the fault holds from 200 ms to 600. */
-#define SHORT "--duration=1s", "--connections=10", "--rate=200"
-
 /* The directory of the running test. */
 static const char *dir;
 
@@ -44,16 +41,6 @@ static int tear_down(void **state)
 	(void)state;
 	scratch_remove(dir);
 	return 0;
-}
-
-/* One drill of rmsctl, with what it said; json and extra may be NULL. */
-static struct output *drill(struct fake *fake, const char *json, const char *extra)
-{
-	struct output *output = program_call(program_path("rmsctl"), "-s", fake->socket, "drill", "--kill", "app2",
-		SHORT, json ? json : "--connections=10", extra, NULL);
-
-	fake_stop(fake);
-	return output;
 }
 
 /* Who stops it does not want a verdict, nor to wait for one. */
@@ -95,7 +82,7 @@ static void what_is_not_steady_is_left_alone(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct fake *fake = fake_start(dir, &cases[i].plan);
-		const struct output *output = drill(fake, NULL, NULL);
+		const struct output *output = fake_drill(fake, NULL, NULL);
 
 		/* No more than what was begun. */
 		if (output->status != ABORTED || strstr(output->out, "PASS") || !strstr(output->err, cases[i].words) ||
@@ -111,7 +98,7 @@ static void a_stall_without_faults_is_refused_before_any_load(void **state)
 {
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .faults_off = true });
 	const struct output *output =
-		program_call(program_path("rmsctl"), "-s", fake->socket, "drill", "--stall", "app2", SHORT, NULL);
+		program_call(program_path("rmsctl"), "-s", fake->socket, "drill", "--stall", "app2", FAKE_SHORT, NULL);
 
 	(void)state;
 	fake_stop(fake);
@@ -218,12 +205,12 @@ static void junit_tells_of_a_drill_that_was_aborted(void **state)
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .refusal = 409 });
 
 	(void)state;
-	assert_int_equal(drill(fake, "--junit", path)->status, ABORTED);
+	assert_int_equal(fake_drill(fake, "--junit", path)->status, ABORTED);
 	assert_non_null(strstr(program_file(path, NULL), "errors=\"1\""));
 	assert_non_null(strstr(program_file(path, NULL), "name=\"drill\" time=\"0."));
 	assert_non_null(strstr(program_file(path, NULL), "<error message=\"another drill runs\"/>"));
 	fake = fake_start(dir, &(struct fake_plan){ .readyz = 503 });
-	assert_int_equal(drill(fake, "--junit", path)->status, ABORTED);
+	assert_int_equal(fake_drill(fake, "--junit", path)->status, ABORTED);
 	assert_non_null(strstr(program_file(path, NULL), "name=\"start\" time=\"0.000\""));
 }
 
@@ -236,7 +223,7 @@ static void a_report_that_cannot_be_written_is_told_before_the_drill(void **stat
 	(void)state;
 	assert_int_equal(output->status, USAGE);
 	assert_non_null(strstr(output->err, "junit.xml: No such file or directory\n"));
-	assert_int_equal(drill(fake, "--junit", dir)->status, USAGE);
+	assert_int_equal(fake_drill(fake, "--junit", dir)->status, USAGE);
 	assert_string_equal(fake->drill, "");
 	assert_int_equal(fake->requests, 0);
 	assert_string_equal(program_call("/bin/sh", "-c", keepf("ls %s*", dir), NULL)->out, "");

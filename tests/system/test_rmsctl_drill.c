@@ -21,9 +21,6 @@
 
 enum { PASSED, FAILED, USAGE, UNREACHABLE, ABORTED };
 
-/* A second of load; the fault holds from 200 ms to 600. */
-#define SHORT "--duration=1s", "--connections=10", "--rate=200"
-
 /* The directory of the running test. */
 static const char *dir;
 
@@ -41,16 +38,6 @@ static int tear_down(void **state)
 	(void)state;
 	scratch_remove(dir);
 	return 0;
-}
-
-/* One drill of rmsctl, with what it said; json and extra may be NULL. */
-static struct output *drill(struct fake *fake, const char *json, const char *extra)
-{
-	struct output *output = program_call(program_path("rmsctl"), "-s", fake->socket, "drill", "--kill", "app2",
-		SHORT, json ? json : "--connections=10", extra, NULL);
-
-	fake_stop(fake);
-	return output;
 }
 
 static json_t *parse(const struct output *output)
@@ -103,7 +90,7 @@ static void expect_checks(const json_t *report, const char *failed)
 static void a_drill_in_which_nothing_is_lost_passes(void **state)
 {
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ 0 });
-	const struct output *output = drill(fake, "--json", NULL);
+	const struct output *output = fake_drill(fake, "--json", NULL);
 	json_t *report = parse(output);
 
 	(void)state;
@@ -123,7 +110,7 @@ static void a_drill_in_which_nothing_is_lost_passes(void **state)
 static void its_times_are_those_of_the_events(void **state)
 {
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .detect_ms = 100 });
-	const struct output *output = drill(fake, "--json", NULL);
+	const struct output *output = fake_drill(fake, "--json", NULL);
 	json_t *report = parse(output);
 
 	(void)state;
@@ -145,7 +132,7 @@ static void people_get_a_page_with_a_verdict(void **state)
 		"\n  latency      requests            p99          worst\n", "\n  answered   ", "^ kill 0.2 s",
 		"^ revive 0.6 s", "\nPASS: every request was answered\n" };
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ 0 });
-	const struct output *output = drill(fake, NULL, NULL);
+	const struct output *output = fake_drill(fake, NULL, NULL);
 
 	(void)state;
 	assert_int_equal(output->status, PASSED);
@@ -165,7 +152,7 @@ static void bars_are_blocks_where_the_terminal_has_them(void **state)
 
 	(void)state;
 	setenv("LC_ALL", "C.UTF-8", 1);
-	output = drill(fake, NULL, NULL);
+	output = fake_drill(fake, NULL, NULL);
 	assert_int_equal(output->status, PASSED);
 	assert_non_null(strstr(output->out, "\n  answered   \xe2\x96"));
 }
@@ -187,7 +174,7 @@ static void each_loss_fails_by_its_name(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct fake *fake = fake_start(dir, &(struct fake_plan){ .deed = cases[i].deed, .deed_at = 50 });
-		const struct output *output = drill(fake, "--json", "--max-pause=10s");
+		const struct output *output = fake_drill(fake, "--json", "--max-pause=10s");
 		json_t *report = parse(output);
 		json_t *kinds = json_object_get(json_object_get(report, "requests"), "failed_by");
 
@@ -205,7 +192,7 @@ static void a_status_that_all_replies_have_is_a_failure_and_no_abort(void **stat
 {
 	struct fake *fake = fake_start(
 		dir, &(struct fake_plan){ .deed = FAKE_STATUS, .deed_at = 1, .deed_always = true, .probe = 503 });
-	const struct output *output = drill(fake, NULL, NULL);
+	const struct output *output = fake_drill(fake, NULL, NULL);
 
 	(void)state;
 	assert_int_equal(output->status, FAILED);
@@ -222,7 +209,7 @@ static void replies_of_every_framing_are_answers(void **state)
 	for (size_t i = 0; i < sizeof(deeds) / sizeof(*deeds); i++) {
 		struct fake *fake =
 			fake_start(dir, &(struct fake_plan){ .deed = deeds[i], .deed_at = 20, .deed_always = true });
-		const struct output *output = drill(fake, NULL, NULL);
+		const struct output *output = fake_drill(fake, NULL, NULL);
 
 		if (output->status != PASSED)
 			fail_msg("case %zu: %s", i, output->out);
@@ -232,7 +219,7 @@ static void replies_of_every_framing_are_answers(void **state)
 static void an_idle_connection_that_is_lost_fails(void **state)
 {
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .deed = FAKE_IDLE, .deed_at = 50 });
-	const struct output *output = drill(fake, "--json", NULL);
+	const struct output *output = fake_drill(fake, "--json", NULL);
 	json_t *report = parse(output);
 
 	(void)state;
@@ -247,13 +234,13 @@ static void as_many_failures_as_allowed_pass(void **state)
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .deed = FAKE_CLOSE, .deed_at = 50 });
 
 	(void)state;
-	assert_int_equal(drill(fake, NULL, "--max-failed=1")->status, PASSED);
+	assert_int_equal(fake_drill(fake, NULL, "--max-failed=1")->status, PASSED);
 }
 
 static void a_pause_is_measured_and_judged(void **state)
 {
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .pause_ms = 300 });
-	const struct output *output = drill(fake, "--json", "--max-pause=250ms");
+	const struct output *output = fake_drill(fake, "--json", "--max-pause=250ms");
 	json_t *report = parse(output);
 
 	(void)state;
@@ -264,7 +251,7 @@ static void a_pause_is_measured_and_judged(void **state)
 	assert_true(real(json_object_get(report, "latency_ms"), "before", "worst") < 280);
 	json_decref(report);
 	fake = fake_start(dir, &(struct fake_plan){ .pause_ms = 300 });
-	assert_int_equal(drill(fake, NULL, "--max-pause=2s")->status, PASSED);
+	assert_int_equal(fake_drill(fake, NULL, "--max-pause=2s")->status, PASSED);
 }
 
 static void a_worker_that_leaves_late_or_does_not_return_fails(void **state)
@@ -280,7 +267,7 @@ static void a_worker_that_leaves_late_or_does_not_return_fails(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		const struct output *output = drill(fake_start(dir, &cases[i].plan), "--json", cases[i].extra);
+		const struct output *output = fake_drill(fake_start(dir, &cases[i].plan), "--json", cases[i].extra);
 		json_t *report = parse(output);
 
 		assert_int_equal(output->status, FAILED);
@@ -292,7 +279,7 @@ static void a_worker_that_leaves_late_or_does_not_return_fails(void **state)
 static void a_server_that_dies_in_the_middle_fails(void **state)
 {
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .dies = true, .cut = true });
-	const struct output *output = drill(fake, "--json", NULL);
+	const struct output *output = fake_drill(fake, "--json", NULL);
 	json_t *report = parse(output);
 
 	(void)state;
@@ -310,7 +297,7 @@ static void a_stream_without_a_length_is_read_to_its_end(void **state)
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .without_length = true });
 
 	(void)state;
-	assert_int_equal(drill(fake, NULL, NULL)->status, PASSED);
+	assert_int_equal(fake_drill(fake, NULL, NULL)->status, PASSED);
 }
 
 static void force_takes_the_last_worker_too(void **state)
@@ -318,7 +305,7 @@ static void force_takes_the_last_worker_too(void **state)
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ .alone = true });
 
 	(void)state;
-	assert_int_equal(drill(fake, NULL, "--force")->status, PASSED);
+	assert_int_equal(fake_drill(fake, NULL, "--force")->status, PASSED);
 	assert_non_null(strstr(fake->drill, "&force=1 "));
 }
 
@@ -330,7 +317,7 @@ static void junit_has_a_test_case_for_each_check(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	assert_int_equal(drill(fake, "--junit", path)->status, FAILED);
+	assert_int_equal(fake_drill(fake, "--junit", path)->status, FAILED);
 	text = program_file(path, NULL);
 	assert_ptr_equal(strstr(text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n"), text);
 	assert_non_null(
