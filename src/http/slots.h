@@ -10,10 +10,10 @@
  *  2. A taker that also revokes the owner (kill) may take any slot at any time, also the one whose handler runs: the
  *     thread, once it has the lock again, sees revoked, touches nothing more and ends.
  *  3. The word is the last of giving and the first of closing. Giving: fill the slot, ADD, store-release its word; an
- *     event that comes before the word is dropped and, the set being level-triggered, comes again. Taking: DEL (but from
- *     an owner that is revoked: what its set tells is looked at by nobody), word 0.
- *     Closing: word 0, then close(fd), the last access. The word holds a generation: an event that was on its way to
- *     an old owner, or for an old connection of the same fd, finds another word and is dropped.
+ *     event that comes before the word is dropped and, the set being level-triggered, comes again. Taking: DEL, word 0;
+ *     from an owner that is revoked the word alone, since nobody looks at what its set tells. Closing: word 0, then
+ *     close(fd), the last access. The word holds a generation: an event that was on its way to an old owner, or for an
+ *     old connection of the same fd, finds another word and is dropped.
  *  4. A slot at rest holds only memory of its own. While its owner works on it, in and out may point into the owner's
  *     buffers (capacity 0); conn_detach() copies them for the next one.
  *
