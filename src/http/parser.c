@@ -71,7 +71,7 @@ static int on_field(llhttp_t *llhttp, const char *at, size_t len)
 
 	if (message->head_done)
 		return 0;
-	if (message->n_fields == MESSAGE_FIELDS_MAX) {
+	if (message->n_fields == message->limits->fields) {
 		refuse(message, 431, "too many fields");
 		return HPE_USER;
 	}
@@ -145,12 +145,14 @@ void message_init(struct message *message)
 {
 	/* One by one: gcc makes a memset of this size a rep stos, which takes longer than all of these. */
 	message->fed = message->scanned = message->length = message->head_len = message->n_fields = 0;
-	message->target = message->path = message->query = message->body = (struct message_span){ 0, 0 };
+	message->target = message->path = message->query = message->authority = message->body =
+		(struct message_span){ 0, 0 };
 	message->chunked_body = (struct outbuf){ 0 };
 	message->method = message->minor = 0;
 	message->error = 0;
 	message->reason = NULL;
-	message->head_done = message->keep_alive = message->chunked = message->expect_continue = false;
+	message->head_done = message->keep_alive = message->chunked = false;
+	message->path_spelled = message->expect_continue = false;
 	message->phase = HEAD;
 	message->section = 0;
 	llhttp_init(&message->llhttp, HTTP_REQUEST, &settings);
@@ -383,6 +385,7 @@ enum message_status message_feed(
 	struct message *message, const struct message_limits *limits, const char *bytes, size_t len)
 {
 	assert(len >= message->fed && len <= UINT32_MAX);
+	assert(limits->fields <= MESSAGE_FIELDS_MAX);
 	if (message->error)
 		return MESSAGE_BAD;
 	message->limits = limits;
