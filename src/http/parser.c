@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/head.h"
 
@@ -63,14 +64,24 @@ static int on_url(llhttp_t *llhttp, const char *at, size_t len)
 	return HPE_USER;
 }
 
-/* Trailers are dropped (RFC 9110 section 6.5.1): what they could change has been decided. */
+/* What a trailer says of the framing is a lie or a trap (RFC 9110 section 6.5.1); llhttp 9 refuses some of it. */
+static int check_trailer(struct message *message, const char *name, size_t len)
+{
+	if ((len != 14 || strncasecmp(name, "content-length", 14) != 0) &&
+		(len != 17 || strncasecmp(name, "transfer-encoding", 17) != 0))
+		return 0;
+	refuse(message, 400, "framing in the trailers");
+	return HPE_USER;
+}
+
+/* Trailers are dropped: what they could change has been decided. */
 static int on_field(llhttp_t *llhttp, const char *at, size_t len)
 {
 	struct message *message = message_of(llhttp);
 	struct message_field *field;
 
 	if (message->head_done)
-		return 0;
+		return check_trailer(message, at, len);
 	if (message->n_fields == message->limits->fields) {
 		refuse(message, 431, "too many fields");
 		return HPE_USER;
@@ -308,6 +319,8 @@ static enum message_status feed_trailer(struct message *message, const char *byt
 		message->length = message->fed;
 		return MESSAGE_COMPLETE;
 	}
+	if (message->error)
+		return MESSAGE_BAD;
 	if (err)
 		return refuse(message, 400, llhttp_get_error_reason(&message->llhttp));
 	if (scan.status)
