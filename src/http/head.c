@@ -92,9 +92,10 @@ static bool same(const char *at, const char *lower, size_t len)
 
 #define SAME(at, len, literal) ((len) == sizeof(literal) - 1 && same(at, literal, sizeof(literal) - 1))
 
+/* Of any byte but NUL, which ends the text to whoever decodes it into a C string. */
 static bool escape_good(const char *at)
 {
-	return at[0] == '%' && in_class(at[1], HEX) && in_class(at[2], HEX);
+	return at[0] == '%' && in_class(at[1], HEX) && in_class(at[2], HEX) && (at[1] != '0' || at[2] != '0');
 }
 
 /*
@@ -142,8 +143,7 @@ static bool split_path(struct message *message, const char *bytes, const char *a
 			if (!question)
 				question = at;
 			at++;
-		} else if (escape_good(at) && (at[1] != '0' || at[2] != '0')) {
-			/* %00 is an escape, but the end of the path to whoever decodes it into a C string. */
+		} else if (escape_good(at)) {
 			message->path_spelled |= !question;
 			at += 3;
 		} else {

@@ -100,7 +100,9 @@ static int on_value(llhttp_t *llhttp, const char *at, size_t len)
 		return 0;
 	while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
 		len--;
-	message->fields[message->n_fields - 1].value = span(message, at, len);
+	/* An empty one may be told where the next line begins; it stays behind its name, as on_field() left it. */
+	if (len)
+		message->fields[message->n_fields - 1].value = span(message, at, len);
 	return 0;
 }
 
