@@ -42,5 +42,7 @@ __attribute__((format(printf, 3, 4))) void log_write(enum log_level level, const
 
 /* len bytes, quoted and escaped, into buf of size bytes; cut with "..." when too long. Returns buf. */
 const char *log_quote(char *buf, size_t size, const char *bytes, size_t len);
+/* text itself if it is one plain word, which needs no quotes; else quoted into buf, as above. */
+const char *log_word(char *buf, size_t size, const char *text);
 
 #endif

@@ -180,3 +180,12 @@ const char *log_quote(char *buf, size_t size, const char *bytes, size_t len)
 	buf[at] = '\0';
 	return buf;
 }
+
+const char *log_word(char *buf, size_t size, const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] > ' ' && text[len] < 0x7f && text[len] != '"' && text[len] != '\\')
+		len++;
+	return len && !text[len] ? text : log_quote(buf, size, text, strlen(text));
+}

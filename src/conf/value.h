@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include "base/outbuf.h"
 
 enum { VALUE_NAME_MAX = 48 };
@@ -44,6 +45,16 @@ struct value_address {
 };
 typedef struct value_address value_address;
 
+/* Whom rmsd becomes once its addresses are bound. */
+struct value_user {
+	char *text;  /* as written, NAME or a number, either with :GROUP; NULL: nobody, and the rest means nothing */
+	char *login; /* the name, whose other groups it has too; NULL: a number was given, and there are no others */
+	uid_t uid;
+	gid_t gid;
+	bool group; /* was written */
+};
+typedef struct value_user value_user;
+
 struct value_addresses {
 	struct value_address *items;
 	uint32_t n;
@@ -74,7 +85,8 @@ struct value_type {
 
 extern const struct value_type value_type_count, value_type_bytes, value_type_duration, value_type_workers,
 	value_type_port, value_type_path, value_type_name, value_type_header, value_type_balance, value_type_log_level,
-	value_type_log_format, value_type_restart, value_type_flag, value_type_address, value_type_addresses;
+	value_type_log_format, value_type_restart, value_type_flag, value_type_address, value_type_addresses,
+	value_type_user;
 
 /* "a number, from 1 to 64" */
 void value_accepts(const struct value_type *type, const char *min, const char *max, struct outbuf *out);

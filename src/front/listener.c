@@ -39,7 +39,10 @@ static void on_resume(uv_timer_t *timer)
 /* Not one descriptor or buffer more to be had: asking again at once would only burn the processor. */
 static void pause_accepting(struct listener *listener, int err)
 {
-	log_warn("accepting pauses", "address=%s error=%s", listener->address, uv_err_name(-err));
+	char word[256];
+
+	log_warn("accepting pauses", "address=%s error=%s", log_word(word, sizeof(word), listener->address),
+		uv_err_name(-err));
 	note_paused(listener, true);
 	uv_poll_stop(&listener->poll);
 	uv_timer_start(&listener->resume, on_resume, LISTENER_PAUSE_MS, 0);

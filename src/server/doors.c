@@ -2,11 +2,13 @@
 #include "server/doors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 static const char *advise(int err, const char *in_use, const char *denied)
 {
@@ -92,17 +94,15 @@ static int open_workers(struct doors *doors, const struct doors_setup *setup, st
 }
 
 /* The control socket's directory, and only that. */
-static int make_directory(const char *path)
+static int make_directory(const char *path, bool *made)
 {
 	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	int err;
 
 	snprintf(copy, sizeof(copy), "%s", path);
-	if (mkdir(dirname(copy), 0755) < 0)
-		err = errno == EEXIST ? 0 : -errno;
-	else
-		err = chmod(copy, 0755) < 0 ? -errno : 0; /* whatever the umask */
-	return err;
+	*made = mkdir(dirname(copy), 0755) == 0;
+	if (!*made)
+		return errno == EEXIST ? 0 : -errno;
+	return chmod(copy, 0755) < 0 ? -errno : 0; /* whatever the umask */
 }
 
 static int open_control(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
@@ -110,7 +110,7 @@ static int open_control(struct doors *doors, const struct doors_setup *setup, st
 	const char *path = setup->conf->control_socket;
 	struct value_address address = { .sa_len = sizeof(struct sockaddr_un) };
 	struct sockaddr_un *un = (struct sockaddr_un *)&address.sa;
-	int err = make_directory(path);
+	int err = make_directory(path, &doors->made_directory);
 
 	un->sun_family = AF_UNIX;
 	snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
@@ -177,6 +177,54 @@ int doors_open(struct doors *doors, const struct doors_setup *setup, struct outb
 	if (err == UV_ENOMEM && !error->len)
 		outbuf_text(error, "out of memory");
 	return err;
+}
+
+/*
+ * Only what is ours and of that kind, with one name: in a directory that others may write, they could have put
+ * something in its place, and root would give it away.
+ */
+static int give(const char *path, mode_t kind, uid_t uid, gid_t gid)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), err = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if ((st.st_mode & S_IFMT) != kind || st.st_uid != geteuid() || (kind == S_IFSOCK && st.st_nlink != 1))
+		err = UV_EPERM;
+	else if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* A listener whose socket has a file; fails as an address does. */
+static int give_socket(const struct listener *listener, uid_t uid, gid_t gid, struct outbuf *error)
+{
+	int err = listener->unix_path[0] ? give(listener->unix_path, S_IFSOCK, uid, gid) : 0;
+
+	return err < 0 ? fail(error, err, "", listener->address, ": its file could not be given to the user") : 0;
+}
+
+int doors_hand_over(struct doors *doors, uid_t uid, gid_t gid, struct outbuf *error)
+{
+	char copy[sizeof(doors->control.unix_path)];
+	int err = give_socket(&doors->control, uid, gid, error);
+
+	if (!err)
+		err = give_socket(&doors->admin, uid, gid, error);
+	for (unsigned i = 0; i < doors->n_publics && !err; i++)
+		err = give_socket(&doors->publics[i], uid, gid, error);
+	if (err < 0 || !doors->made_directory)
+		return err;
+	/* Last: from here on it is the user's to change. */
+	snprintf(copy, sizeof(copy), "%s", doors->control.unix_path);
+	err = give(dirname(copy), S_IFDIR, uid, gid);
+	return err < 0 ? fail(error, err, "control_socket", doors->control.unix_path,
+				 ": its directory could not be given to the user")
+		       : 0;
 }
 
 int doors_start_admin(struct doors *doors)

@@ -18,6 +18,7 @@ struct doors {
 	struct listener *workers; /* one for each worker, by index; not bound if worker_port is 0 */
 	unsigned n_workers;
 	struct listener admin, control;
+	bool made_directory;           /* of the control socket */
 	struct admin_listener *status; /* for /status */
 	unsigned n_status;
 };
@@ -37,6 +38,11 @@ struct doors_setup {
  * and after a turn of the loop, finish it.
  */
 int doors_open(struct doors *doors, const struct doors_setup *setup, struct outbuf *error);
+/*
+ * The files of unix sockets become uid's, and the control socket's directory if it was made: who rmsd is about to
+ * become must be able to remove them, and to ask. 0, or a negative UV_ code and error says which one it was.
+ */
+int doors_hand_over(struct doors *doors, uid_t uid, gid_t gid, struct outbuf *error);
 /* Admin and control begin to accept. */
 int doors_start_admin(struct doors *doors);
 /* The public ones are accepted from now on. */

@@ -16,6 +16,7 @@
 #include "base/schedule.h"
 #include "http/status.h"
 #include "server/accept.h"
+#include "server/privileges.h"
 #include "server/state.h"
 
 enum {
@@ -149,7 +150,7 @@ static void fail(struct server *server, const char *why)
 /* Every worker has said whether it starts. */
 static void serve(struct server *server)
 {
-	char why[256];
+	char why[256], word[256];
 	int err;
 
 	if (!accept_pick(server, 0)) {
@@ -171,10 +172,10 @@ static void serve(struct server *server)
 	admin_serve(server->admin);
 	for (unsigned i = 0; i < server->doors.n_status; i++)
 		log_info("listening", "role=%s address=%s", server->doors.status[i].role,
-			server->doors.status[i].address);
+			log_word(word, sizeof(word), server->doors.status[i].address));
 	log_info("rmsd is up", "version=%s workers=%u max_connections=%lld descriptors=%d control_socket=%s",
 		RMSD_VERSION, fleet_size(server->fleet), (long long)server->max_connections, server->limit,
-		server->conf->control_socket);
+		log_word(word, sizeof(word), server->conf->control_socket));
 }
 
 static int on_port(void *arg, struct worker *worker, bool open)
@@ -346,11 +347,24 @@ static int build_metrics(struct server *server)
 	return 0;
 }
 
-/* Everything up to the first thread of a worker. */
+/* All is bound: what wanted root is done. */
+static int leave_root(struct server *server, struct outbuf *error)
+{
+	const struct value_user *user = &server->conf->user;
+	int err = 0;
+
+	if (privileges_to_drop(user))
+		err = doors_hand_over(&server->doors, user->uid, user->gid, error);
+	return err < 0 ? err : privileges_drop(user, error);
+}
+
+/* Everything up to the first thread. */
 static int build(struct server *server, struct outbuf *error)
 {
-	int err;
+	int err = privileges_check(&server->conf->user, error);
 
+	if (err < 0)
+		return err;
 	raise_limit(server);
 	server->slots = slots_create(server->limit);
 	if (!server->slots)
@@ -362,6 +376,8 @@ static int build(struct server *server, struct outbuf *error)
 		err = build_fleet(server);
 	if (!err)
 		err = open_doors(server, error);
+	if (!err)
+		err = leave_root(server, error);
 	return err;
 }
 
@@ -428,8 +444,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	}
 	schedule_batch();
 	uv_timer_start(&server->beat, on_beat, ADMIN_BEAT_MS, ADMIN_BEAT_MS);
-	if (geteuid() == 0)
-		log_warn("rmsd runs as root", "");
+	privileges_tell(&conf->user);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	log_stop();
 done:

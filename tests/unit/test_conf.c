@@ -67,6 +67,7 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_int_equal(conf->faults, FLAG_OFF);
 	assert_int_equal(conf->backlog, 4096);
 	assert_null(conf->worker_header);
+	assert_null(conf->user.text);
 	assert_int_equal(conf->log_level, LOG_INFO);
 	assert_int_equal(conf->log_format, LOG_TEXT);
 	assert_int_equal(conf->n_routes, 1);

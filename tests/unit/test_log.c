@@ -205,6 +205,25 @@ static void log_quote_escapes_what_would_end_a_value_or_a_line(void **state)
 	assert_string_equal(log_quote(buf, sizeof(buf), "a\0b", 3), "\"a\\x00b\"");
 }
 
+static void log_word_quotes_only_what_is_no_plain_word(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "unix:/run/a.sock", "unix:/run/a.sock" },
+		{ "", "\"\"" },
+		{ "a b", "\"a b\"" },
+		{ "a\nb", "\"a\\x0ab\"" },
+		{ "a\"b", "\"a\\\"b\"" },
+		{ "\\", "\"\\\\\"" },
+		{ "\xc3\xa9", "\"\\xc3\\xa9\"" },
+		{ "\x7f", "\"\\x7f\"" },
+	};
+	char buf[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(log_word(buf, sizeof(buf), rows[i][0]), rows[i][1]);
+}
+
 static void log_quote_cuts_between_two_escapes(void **state)
 {
 	static const char bytes[] = "a\"\\\x01z\xff\n";
@@ -465,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(log_starts_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(log_takes_lines_of_many_threads, setup, teardown),
 		cmocka_unit_test(log_quote_escapes_what_would_end_a_value_or_a_line),
+		cmocka_unit_test(log_word_quotes_only_what_is_no_plain_word),
 		cmocka_unit_test(log_quote_cuts_between_two_escapes),
 		cmocka_unit_test_setup_teardown(log_json_has_a_member_for_each_fact, setup, teardown),
 		cmocka_unit_test_setup_teardown(log_json_carries_every_byte_that_was_quoted, setup, teardown),
