@@ -2,6 +2,7 @@
 #include "http/conn.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -400,8 +401,16 @@ const char *conn_line(const struct slot *slot, char *buf, size_t size)
 	const char *bytes = slot->in + slot->in_off;
 	size_t len = slot->in_len - slot->in_off;
 	const char *end = len ? memmem(bytes, len, "\r\n", 2) : NULL;
+	size_t line = end ? (size_t)(end - bytes) : len;
+	const char *query = line ? memchr(bytes, '?', line) : NULL;
+	const char *version = query ? memchr(query, ' ', line - (size_t)(query - bytes)) : NULL;
+	char without[CONN_LINE_MAX];
 
-	return log_quote(buf, size, len ? bytes : "", end ? (size_t)(end - bytes) : len);
+	if (!query)
+		return log_quote(buf, size, line ? bytes : "", line);
+	snprintf(without, sizeof(without), "%.*s?...%.*s", (int)(query - bytes), bytes,
+		version ? (int)(bytes + line - version) : 0, version ? version : "");
+	return log_quote(buf, size, without, strlen(without));
 }
 
 enum loss_fate conn_detach(struct service *service, struct slot *slot, enum loss_kind kind, bool *now)

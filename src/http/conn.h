@@ -20,6 +20,7 @@ struct rms_request;
 enum {
 	CONN_REQUESTS = 32,    /* of one connection in one turn */
 	CONN_LINGER_MS = 2000, /* how long a connection that is to close is still listened to */
+	CONN_LINE_MAX = 256,   /* bytes of a request's line in the log, and some more */
 };
 
 /* Its first deadline, before slots_give(). */
@@ -44,7 +45,10 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd) REQUIRES(s
  */
 enum loss_fate conn_detach(struct service *service, struct slot *slot, enum loss_kind kind, bool *now)
 	REQUIRES(service->owner.lock);
-/* The line of the oldest unanswered request, quoted for the log, into buf; under the owner's lock. Returns buf. */
+/*
+ * The line of the oldest unanswered request, quoted for the log, into buf, which is no larger than CONN_LINE_MAX; under
+ * the owner's lock. Its query may hold what is secret: "?..." stands for it. Returns buf.
+ */
 const char *conn_line(const struct slot *slot, char *buf, size_t size);
 
 #endif

@@ -42,7 +42,8 @@ static void what_stalls_two_workers_in_a_row_is_poison(void **state)
 	wire_close(wire);
 	assert_true(daemon_metric(daemon, "rmsd_http_errors_total", "reason=\"poison\"", NULL) == 1);
 	(void)daemon_await_log(daemon, "two workers in a row were lost with it");
-	assert_non_null(strstr(daemon_log(daemon), "request=\"GET /spin-always/3000?a=%22b HTTP/1.1\" attempt=2"));
+	assert_non_null(strstr(daemon_log(daemon), "request=\"GET /spin-always/3000?... HTTP/1.1\" attempt=2"));
+	assert_null(strstr(daemon_log(daemon), "%22b")); /* a query may be a secret */
 	daemon_stop(daemon);
 }
 
