@@ -26,7 +26,9 @@ typedef void rms_handler_fn(struct rms_request *req, void *state);
 
 /*
  * On the worker's thread, before the route's handler: the next len bytes of the body, at least one, lent for the call.
- * It may reply: then the rest of the body is not read, the handler is not called, and the connection closes.
+ * It may reply: then the rest of the body is not read, the handler is not called, and the connection closes. If the
+ * client goes before its body is whole, req goes with it, unless rms_reply_on_room() has been called: so does whoever
+ * is to reply from a callback of its own, or to hear of it.
  */
 typedef void rms_body_fn(struct rms_request *req, void *state, const void *bytes, size_t len);
 

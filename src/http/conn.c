@@ -127,6 +127,15 @@ static unsigned reason_to_end(const struct service *service)
 	return atomic_load_explicit(&service->closing, memory_order_relaxed) ? CLOSED_SHUTDOWN : CLOSED_WORKER;
 }
 
+/*
+ * RFC 9112 section 2.2: some clients end a request with a line too many. It begins nothing; but it stays, so that what
+ * comes behind it is read as if it had come with it.
+ */
+static bool is_line_too_many(const struct slot *slot)
+{
+	return !slot->message && slot->in_len - slot->in_off == 2 && !memcmp(slot->in + slot->in_off, "\r\n", 2);
+}
+
 /* Ends the slot's turn: sends what there is, makes it whole in itself, and says what it waits for. */
 static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
 {
@@ -138,7 +147,7 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 		close_now(service, slot, fd, CLOSED_ERROR);
 		return;
 	}
-	begun = slot->in_off < slot->in_len;
+	begun = slot->in_off < slot->in_len && !is_line_too_many(slot);
 	if (sent == TRANSFER_BLOCKED) {
 		slot->unsent = transfer_unsent(fd);
 		slot_enter(slot, is_handled(slot) ? CONN_HANDLING : CONN_WRITING, after(service, conf->write_timeout));
@@ -206,14 +215,8 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 		struct message *message = slot->message;
 		enum message_status status;
 
-		/* RFC 9112 section 2.2: some clients end a request with one line too many; it begins nothing. */
-		if (!message && !slot->blank && slot->in_len - slot->in_off == 2 &&
-			!memcmp(slot->in + slot->in_off, "\r\n", 2)) {
-			slot->in_off = slot->in_len;
-			slot->blank = true;
+		if (is_line_too_many(slot))
 			break;
-		}
-
 		if (service->batch.len >= FLUSH_AT && transfer_send(service, slot, fd) != TRANSFER_DONE) {
 			/* By the time that the slot settles the client may have taken it: then no event will come. */
 			service_queue(service, slot, slot_tag(slot, fd));
@@ -226,7 +229,6 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 		if (!message) {
 			message = &service->scratch;
 			message_init(message);
-			message->blank = slot->blank;
 		}
 		status = message_feed(message, &service->limits, slot->in + slot->in_off, slot->in_len - slot->in_off);
 		if (status == MESSAGE_COMPLETE) {
@@ -298,6 +300,8 @@ void conn_event(struct service *service, struct slot *slot, int fd, uint32_t eve
 			return;
 		}
 		slot->eof = received == TRANSFER_EOF;
+		if (slot->state == CONN_IDLE)
+			slot->started_ns = service->turn_ns;
 	}
 	run(service, slot, fd);
 }

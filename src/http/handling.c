@@ -25,7 +25,7 @@ void handling_consume(struct slot *slot, uint32_t len)
 	slot->served++;
 	slot->running_len = 0;
 	slot->lost = 0;
-	slot->again = slot->suspect = slot->blank = false;
+	slot->again = slot->suspect = false;
 	slot->started_ns = slot->received_ns;
 	slot_enter(slot, CONN_IDLE, 0);
 }
@@ -52,14 +52,20 @@ static void forget(struct service *service, struct slot *slot)
 void handling_abandon(struct service *service, struct slot *slot)
 {
 	struct rms_request *req = slot->request;
+	bool unheard;
 
 	if (!req)
 		return;
 	/* What the client got of it is a reply all the same. */
 	if (slot->streamed && slot->counted)
 		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(req->reply.status), 1);
+	/* Its handler has not been called and will not be: who keeps it all the same has asked to be told. */
+	unheard = slot->feeding && !req->replied && !req->stream.begun && !req->stream.on_room;
 	forget(service, slot);
-	service_gone(service, req);
+	if (unheard)
+		service_spare(service, req);
+	else
+		service_gone(service, req);
 }
 
 static void commit(struct service *service, struct slot *slot, struct rms_request *req)
@@ -104,6 +110,9 @@ static void begin(
 	slot->streamed = false;
 	slot->feeding = req->match.route->body != NULL;
 	slot->request = req;
+	/* The app may not hear of it before its worker ends. */
+	if (slot->feeding)
+		service_keep(service, req);
 	req->tag = slot_tag(slot, fd);
 	req->attempt = slot->lost + 1;
 	/* A scrape of a worker's own port must not see itself. */

@@ -254,11 +254,22 @@ static void refuse(struct pending *pending)
 	app_end(pending);
 }
 
+/* Its client has gone meanwhile. */
+static void drop_refusal(struct rms_request *req, void *arg)
+{
+	if (!rms_request_gone(req))
+		return;
+	rms_reply_text(req, 403, "nobody is there\n");
+	app_end(arg);
+}
+
 void app_upload_refused_later(struct rms_request *req, void *state, const void *bytes, size_t len)
 {
 	(void)state;
 	(void)bytes;
 	(void)len;
-	if (!*rms_request_context(req))
-		*rms_request_context(req) = app_later(req, refuse, 20, false);
+	if (*rms_request_context(req))
+		return;
+	*rms_request_context(req) = app_later(req, refuse, 20, false);
+	rms_reply_on_room(req, drop_refusal, *rms_request_context(req));
 }

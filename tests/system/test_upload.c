@@ -174,6 +174,39 @@ static void an_app_may_answer_before_the_body_is_whole(void **state)
 	daemon_stop(daemon);
 }
 
+/* A request of 2.5 KB each, if it were kept: with a head alone, with a part of the body, and one that a timer has. */
+static void uploads_given_up_half_way_leave_no_memory_behind(void **state)
+{
+	static const char *const heads[] = {
+		"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n",
+		"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
+		"POST /upload/refused-later HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
+	};
+	struct daemon *daemon = daemon_start("testapp", "", "workers=1", NULL);
+	long before = 0;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		unsigned n = round ? test_scale(6000) : test_scale(1000);
+
+		before = daemon_rss_kb(daemon);
+		for (unsigned i = 0; i < n; i++) {
+			struct wire *wire = wire_open(daemon_public(daemon));
+
+			wire_put(wire, heads[i % 3]);
+			wire_shut(wire);
+			if (i % 3 < 2)
+				wire_expect_eof(wire);
+			wire_close(wire);
+		}
+		running_await(daemon, 0);
+	}
+	if (!daemon_sanitized() && daemon_rss_kb(daemon) - before > 4000)
+		fail_msg("RSS grew by %ld KB", daemon_rss_kb(daemon) - before);
+	reply_expect(wire_get(daemon_public(daemon), "/"), 200, NULL);
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +214,7 @@ int main(void)
 		cmocka_unit_test_teardown(an_upload_is_held_to_the_limits_of_any_body, daemon_cleanup),
 		cmocka_unit_test_teardown(a_client_that_waits_for_a_100_gets_it, daemon_cleanup),
 		cmocka_unit_test_teardown(an_app_may_answer_before_the_body_is_whole, daemon_cleanup),
+		cmocka_unit_test_teardown(uploads_given_up_half_way_leave_no_memory_behind, daemon_cleanup),
 	};
 
 	return cmocka_run_group_tests_name("upload", tests, NULL, NULL);
