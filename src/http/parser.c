@@ -138,7 +138,7 @@ void message_init(struct message *message)
 	message->error = 0;
 	message->reason = NULL;
 	message->head_done = message->keep_alive = message->chunked = false;
-	message->blank = message->path_spelled = message->expect_continue = false;
+	message->path_spelled = message->expect_continue = false;
 	message->phase = HEAD;
 	message->section = 0;
 	llhttp_init(&message->llhttp, HTTP_REQUEST, &settings);
@@ -224,7 +224,7 @@ static void scan_lines(struct message *message, const char *bytes, size_t len, s
 			scan->end = true;
 			line = at += 2;
 			break;
-		} else if (at > bytes || message->blank) {
+		} else if (at > bytes) {
 			refuse_line(scan, "empty lines before the request");
 			break;
 		}

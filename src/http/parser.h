@@ -65,7 +65,6 @@ struct message {
 	bool head_done;                  /* the head is complete and was found good; a body may be missing */
 	bool keep_alive;                 /* RFC 9112 section 9.3, decided by the head alone */
 	bool chunked;
-	bool blank;           /* set by the caller: the one empty line before it that is forgiven is gone already */
 	bool path_spelled;    /* the path has another spelling: path_normalise() before it is looked up */
 	bool expect_continue; /* RFC 9110 section 10.1.1 */
 	/* The parser's own. */
