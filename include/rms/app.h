@@ -32,7 +32,11 @@ typedef void rms_body_fn(struct rms_request *req, void *state, const void *bytes
 
 struct rms_route {
 	const char *method; /* "GET", "POST" ...: RFC 9110 section 9. GET answers HEAD too */
-	const char *path;   /* "/hello/:name": a segment that begins with ':' is a parameter and matches any but "" */
+	/*
+	 * "/hello/:name": a segment that begins with ':' is a parameter and matches any but "". In the spelling that
+	 * rms_request_path() gives.
+	 */
+	const char *path;
 	rms_handler_fn *handle;
 	const void *data; /* for rms_request_data(); borrowed */
 	/*

@@ -16,14 +16,19 @@ struct uv_loop_s;
 
 /* "GET": as received (RFC 9110 section 9); "HEAD" for a HEAD that a GET route answers. */
 const char *rms_request_method(const struct rms_request *req);
-/* The path of the target without its query (RFC 9112 section 3.2), undecoded. */
+/*
+ * The path of the target without its query (RFC 9112 section 3.2), in its one spelling (RFC 3986 section 6.2.2): dot
+ * segments are gone, letters, digits and "-._~" are not escaped, all other escapes are as sent: "%2F" is no '/'.
+ */
 const char *rms_request_path(const struct rms_request *req);
 /* What follows the '?', undecoded; "" if nothing does. */
 const char *rms_request_query(const struct rms_request *req);
-/* A parameter of the route's path; NULL if the route has none of that name. */
+/* A parameter of the route's path, spelled as there; NULL if the route has none of that name. */
 const char *rms_request_param(const struct rms_request *req, const char *name);
-/* A field's value without the white space around it (RFC 9110 section 5.5); the first of that name, in any case. NULL:
- * none. */
+/*
+ * A field's value without the white space around it (RFC 9110 section 5.5); the first of that name, in any case. NULL:
+ * none. Of Host, where the target is in absolute-form: the target's authority (RFC 9112 section 3.2.2).
+ */
 const char *rms_request_header(const struct rms_request *req, const char *name);
 /* The body, whole, and its length in bytes; "" and 0 if there is none, or rms_route.body has had it. It may hold NULs.
  */

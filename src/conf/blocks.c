@@ -1,13 +1,14 @@
 /* blocks.c - routes: and worker: of a file. */
 #include <stdlib.h>
 #include <string.h>
+#include "base/path.h"
 #include "conf/load.h"
 #include "conf/text.h"
 
 enum { PATH_LONGEST = 500 }; /* in quotes and escaped it must stay under the 1024 of a YAML key */
 
-static const char accepted_path[] =
-	"visible ASCII that begins with /; no ?, #, nor /: before a segment; at most 500 bytes";
+static const char accepted_path[] = "a path as URLs spell it that begins with /: no ., .., %41 for A, ?, #, nor /: "
+				    "before a segment; at most 500 bytes";
 static const char accepted_route[] = "a mapping with one of: text";
 static const char accepted_worker[] = "a mapping with: weight";
 
@@ -18,12 +19,15 @@ static const char *find_fault(const struct yaml_node *key)
 	if (key->len > PATH_LONGEST)
 		return "path is too long";
 	for (size_t i = 0; i < key->len; i++) {
-		if (key->text[i] <= ' ' || key->text[i] > '~' || key->text[i] == '?' || key->text[i] == '#')
+		/* What no request's path has in it (RFC 3986 section 3.3). */
+		if (key->text[i] <= ' ' || key->text[i] > '~' || strchr("?#\"<>\\^`{|}", key->text[i]))
 			return "bad character in a path";
 		/* Apps have parameters there (rms/app.h); a route of the file means its path exactly. */
 		if (i > 0 && key->text[i] == ':' && key->text[i - 1] == '/')
 			return "segment begins with :";
 	}
+	if (!path_is_normal(key->text, key->len))
+		return "no request has this spelling of its path";
 	return NULL;
 }
 

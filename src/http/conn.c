@@ -180,10 +180,6 @@ static bool keep_message(struct service *service, struct slot *slot)
 		message_init(&service->scratch);
 		slot->message = message;
 	}
-	if (message->head_done && message->expect_continue) {
-		message->expect_continue = false;
-		outbuf_text(&service->batch, "HTTP/1.1 100 Continue\r\n\r\n");
-	}
 	return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "http/answer.h"
 #include "http/loss.h"
+#include "base/path.h"
 #include "http/request.h"
 
 void handling_drop_message(struct slot *slot)
@@ -21,6 +22,7 @@ void handling_drop_message(struct slot *slot)
 void handling_consume(struct slot *slot, uint32_t len)
 {
 	slot->in_off += len;
+	slot->served++;
 	slot->running_len = 0;
 	slot->lost = 0;
 	slot->again = slot->suspect = false;
@@ -244,9 +246,12 @@ out_of_memory:
 
 static struct reply reply_to(const struct service *service, const struct slot *slot, const struct message *message)
 {
+	const uint64_t most = service->set.conf->keepalive_requests;
+
 	return (struct reply){
 		.head_only = message->method == HTTP_HEAD,
-		.keep_alive = message->keep_alive && !service_is_ending(service, slot),
+		.keep_alive =
+			message->keep_alive && !service_is_ending(service, slot) && (!most || slot->served + 1 < most),
 		.old_client = message->minor == 0,
 	};
 }
@@ -283,17 +288,41 @@ bool handling_run(struct service *service, struct slot *slot, int fd, struct mes
 	return call(service, slot, req);
 }
 
-/* Whether message is for a route that wants pieces; its body is not whole. */
-static bool wants_pieces(const struct service *service, const struct slot *slot, const struct message *message)
+/* The route of message, whose body is not whole. */
+static void find_early(
+	struct service *service, const struct slot *slot, const struct message *message, struct router_match *match)
 {
-	const struct router *router = service->set.routers[slot->role];
 	const char *path = slot->in + slot->in_off + message->path.at;
-	struct router_match match;
+	size_t len = message->path.len;
 
-	if (!router_takes_pieces(router))
-		return false;
-	router_find(router, (int)message->method, path, message->path.len, &match);
-	return match.route && match.route->body;
+	if (message->path_spelled) {
+		outbuf_reset(&service->piece, SERVICE_READ_SIZE);
+		outbuf_append(&service->piece, path, len);
+		*match = (struct router_match){ 0 };
+		if (service->piece.failed)
+			return;
+		path = service->piece.data;
+		len = (size_t)path_normalise(service->piece.data, path, len);
+	}
+	router_find(service->set.routers[slot->role], (int)message->method, path, len, match);
+}
+
+/* RFC 9110 section 10.1.1. False: the body is not wanted, the request is answered. */
+static bool expect_body(
+	struct service *service, struct slot *slot, struct message *message, const struct router_match *match)
+{
+	struct reply reply = reply_to(service, slot, message);
+
+	if (match->route) {
+		message->expect_continue = false;
+		outbuf_text(&service->batch, "HTTP/1.1 100 Continue\r\n\r\n");
+		return true;
+	}
+	/* Whether the client sends the body all the same is unknown: what comes next could be either. */
+	reply.keep_alive = false;
+	answer_unhandled(service, slot, match, &reply);
+	consume_all(slot);
+	return false;
 }
 
 bool handling_feed(struct service *service, struct slot *slot, int fd)
@@ -301,9 +330,15 @@ bool handling_feed(struct service *service, struct slot *slot, int fd)
 	struct message *message = slot->message;
 	struct rms_request *req = slot->request;
 	struct reply reply = reply_to(service, slot, message);
+	struct router_match match;
 
 	if (!req) {
-		if (!wants_pieces(service, slot, message))
+		if (!message->expect_continue && !router_takes_pieces(service->set.routers[slot->role]))
+			return true;
+		find_early(service, slot, message, &match);
+		if (message->expect_continue && !expect_body(service, slot, message, &match))
+			return true;
+		if (!match.route || !match.route->body)
 			return true;
 		req = prepare(service, slot, message, false, &reply);
 		if (!req) {

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/head.h"
 
@@ -63,15 +64,25 @@ static int on_url(llhttp_t *llhttp, const char *at, size_t len)
 	return HPE_USER;
 }
 
-/* Trailers are dropped (RFC 9110 section 6.5.1): what they could change has been decided. */
+/* What a trailer says of the framing is a lie or a trap (RFC 9110 section 6.5.1); llhttp 9 refuses some of it. */
+static int check_trailer(struct message *message, const char *name, size_t len)
+{
+	if ((len != 14 || strncasecmp(name, "content-length", 14) != 0) &&
+		(len != 17 || strncasecmp(name, "transfer-encoding", 17) != 0))
+		return 0;
+	refuse(message, 400, "framing in the trailers");
+	return HPE_USER;
+}
+
+/* Trailers are dropped: what they could change has been decided. */
 static int on_field(llhttp_t *llhttp, const char *at, size_t len)
 {
 	struct message *message = message_of(llhttp);
 	struct message_field *field;
 
 	if (message->head_done)
-		return 0;
-	if (message->n_fields == MESSAGE_FIELDS_MAX) {
+		return check_trailer(message, at, len);
+	if (message->n_fields == message->limits->fields) {
 		refuse(message, 431, "too many fields");
 		return HPE_USER;
 	}
@@ -89,7 +100,9 @@ static int on_value(llhttp_t *llhttp, const char *at, size_t len)
 		return 0;
 	while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
 		len--;
-	message->fields[message->n_fields - 1].value = span(message, at, len);
+	/* An empty one may be told where the next line begins; it stays behind its name, as on_field() left it. */
+	if (len)
+		message->fields[message->n_fields - 1].value = span(message, at, len);
 	return 0;
 }
 
@@ -145,12 +158,14 @@ void message_init(struct message *message)
 {
 	/* One by one: gcc makes a memset of this size a rep stos, which takes longer than all of these. */
 	message->fed = message->scanned = message->length = message->head_len = message->n_fields = 0;
-	message->target = message->path = message->query = message->body = (struct message_span){ 0, 0 };
+	message->target = message->path = message->query = message->authority = message->body =
+		(struct message_span){ 0, 0 };
 	message->chunked_body = (struct outbuf){ 0 };
 	message->method = message->minor = 0;
 	message->error = 0;
 	message->reason = NULL;
-	message->head_done = message->keep_alive = message->chunked = message->expect_continue = false;
+	message->head_done = message->keep_alive = message->chunked = false;
+	message->path_spelled = message->expect_continue = false;
 	message->phase = HEAD;
 	message->section = 0;
 	llhttp_init(&message->llhttp, HTTP_REQUEST, &settings);
@@ -306,6 +321,8 @@ static enum message_status feed_trailer(struct message *message, const char *byt
 		message->length = message->fed;
 		return MESSAGE_COMPLETE;
 	}
+	if (message->error)
+		return MESSAGE_BAD;
 	if (err)
 		return refuse(message, 400, llhttp_get_error_reason(&message->llhttp));
 	if (scan.status)
@@ -383,6 +400,7 @@ enum message_status message_feed(
 	struct message *message, const struct message_limits *limits, const char *bytes, size_t len)
 {
 	assert(len >= message->fed && len <= UINT32_MAX);
+	assert(limits->fields <= MESSAGE_FIELDS_MAX);
 	if (message->error)
 		return MESSAGE_BAD;
 	message->limits = limits;

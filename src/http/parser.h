@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MESSAGE_FIELDS_MAX = 100 };
+enum { MESSAGE_FIELDS_MAX = 256 };
 
 struct message_span {
 	uint32_t at, len; /* from the request's first byte */
@@ -34,6 +34,7 @@ struct message_field {
 struct message_limits {
 	uint32_t header_size; /* request line and fields, with their line ends: 431; the trailers once more */
 	uint32_t uri_size;    /* 414 */
+	uint32_t fields;      /* of the head: 431; at most MESSAGE_FIELDS_MAX */
 	uint64_t body_size;   /* decoded: 413; more than 1 GiB counts as 1 GiB */
 };
 
@@ -51,7 +52,8 @@ struct message {
 	uint32_t head_len; /* when head_done: bytes of the head, its empty line included */
 	uint32_t n_fields;
 	struct message_span target;      /* as sent: origin-form, absolute-form or * */
-	struct message_span path, query; /* within target; query without its '?' */
+	struct message_span path, query; /* within target, as sent; query without its '?' */
+	struct message_span authority;   /* of a target in absolute-form; it is then the value of Host, too */
 	struct message_span body;        /* in the input, unless chunked */
 	struct outbuf chunked_body;      /* decoded, if chunked: the message's own memory */
 	uint8_t method;                  /* enum llhttp_method */
@@ -61,6 +63,7 @@ struct message {
 	bool head_done;                  /* the head is complete and was found good; a body may be missing */
 	bool keep_alive;                 /* RFC 9112 section 9.3, decided by the head alone */
 	bool chunked;
+	bool path_spelled;    /* the path has another spelling: path_normalise() before it is looked up */
 	bool expect_continue; /* RFC 9110 section 10.1.1 */
 	/* The parser's own. */
 	uint8_t phase;

@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "base/path.h"
 #include "http/request.h"
 #include "http/service.h"
 
@@ -67,6 +68,13 @@ bool request_fill(struct rms_request *req, const struct message *message, const 
 	req->path = message->path.len ? text_at(req->head, message->path) : "/";
 	req->body = "";
 	req->body_len = 0;
+	/* In absolute-form its first byte is the one behind the authority, which a NUL may have to end. */
+	if (message->authority.len)
+		req->path = arena_copy(&req->arena, req->path, message->path.len);
+	if (!req->path)
+		return false;
+	if (message->path_spelled)
+		req->path[path_normalise(req->path, req->path, message->path.len)] = '\0';
 	return true;
 }
 

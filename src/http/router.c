@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/arena.h"
+#include "base/path.h"
 
 /* A route, in the list of its node. */
 struct entry {
@@ -151,7 +152,7 @@ static int count_params(const char *path, unsigned *n_params)
 {
 	unsigned n = 0;
 
-	if (path[0] != '/')
+	if (path[0] != '/' || !path_is_normal(path, strlen(path)))
 		return UV_EINVAL;
 	for (const char *at = path + 1;; at++) {
 		size_t len = segment_len(at);

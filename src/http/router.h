@@ -2,8 +2,8 @@
  * router.h - method and path to a handler and its parameters; no I/O.
  *
  * A trie by segment: cost grows with the path, not with the number of routes. A literal segment is preferred to a
- * parameter, also where that means stepping back. Paths match exactly as sent: no decoding, no folding of "//", "/a/"
- * is not "/a".
+ * parameter, also where that means stepping back. It is given paths in their one spelling (path.h) and
+ * matches them byte by byte: "//" is not "/", "/a/" is not "/a".
  *
  * Thread: built on one; constant and shared by all afterwards.
  */
@@ -43,9 +43,9 @@ struct router *router_create(bool options);
 void router_destroy(struct router *router); /* accepts NULL */
 /*
  * Adds routes up to the one whose method is NULL; copies paths, borrows data. A GET route answers HEAD. The path is
- * matched first, and then the method among the routes of that path. 0; UV_EINVAL: a path without a leading '/', an
- * unknown method, an empty parameter name or more than ROUTER_PARAMS_MAX; UV_EEXIST: the same method and path twice,
- * whatever the parameters' names; UV_ENOMEM. *bad (may be NULL) is the row.
+ * matched first, and then the method among the routes of that path. 0; UV_EINVAL: a path without a leading '/' or not
+ * in its one spelling, an unknown method, an empty parameter name or more than ROUTER_PARAMS_MAX; UV_EEXIST: the same
+ * method and path twice, whatever the parameters' names; UV_ENOMEM. *bad (may be NULL) is the row.
  */
 int router_add(struct router *router, const struct rms_route *routes, bool uncounted, const struct rms_route **bad);
 /* Whether a route of it wants its bodies by the piece. */

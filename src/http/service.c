@@ -356,6 +356,7 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 	service->limits = (struct message_limits){
 		.header_size = (uint32_t)setup->conf->max_header_size,
 		.uri_size = (uint32_t)setup->conf->max_uri_size,
+		.fields = (uint32_t)setup->conf->max_header_fields,
 		.body_size = setup->conf->max_body_size,
 	};
 	/* Replicas alone are named. */

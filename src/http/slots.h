@@ -94,6 +94,7 @@ struct slot {
 	uint32_t owed;                        /* replies in out */
 	uint32_t unsent; /* while writing: bytes the client had not taken from the kernel at the last look */
 	uint32_t awaits; /* while parked (mover.c): the owner whose thread is to end first */
+	uint32_t served; /* requests answered */
 };
 
 /* One thread's hold on its slots. Embedded in struct service (conn.h). */

@@ -195,6 +195,14 @@ static void get_asked(struct rms_request *req, void *state)
 		rms_request_query(req), field ? field : "(none)");
 }
 
+static void get_host(struct rms_request *req, void *state)
+{
+	const char *host = rms_request_header(req, "host");
+
+	(void)state;
+	rms_reply_textf(req, 200, "%s %s?%s\n", host ? host : "(none)", rms_request_path(req), rms_request_query(req));
+}
+
 static void stop(void *state)
 {
 	struct testapp *app = state;
@@ -221,6 +229,7 @@ static const struct rms_route routes[] = {
 	{ "GET", "/fail", get_fail, NULL, NULL },
 	{ "GET", "/worker", get_worker, NULL, NULL },
 	{ "GET", "/asked", get_asked, NULL, NULL },
+	{ "GET", "/host", get_host, NULL, NULL },
 	{ "GET", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
 	{ "POST", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
 	{ "PUT", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },

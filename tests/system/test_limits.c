@@ -142,25 +142,6 @@ static void a_target_may_be_as_long_as_the_limit_and_no_longer(void **state)
 	daemon_stop(daemon);
 }
 
-static void more_than_a_hundred_fields_are_refused(void **state)
-{
-	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
-	struct wire *wire = wire_open(daemon_public(daemon));
-	char *text = keep(calloc(1, 4096));
-	size_t len, i;
-
-	(void)state;
-	len = (size_t)sprintf(text, "GET / HTTP/1.1\r\nHost: a\r\n");
-	for (i = 0; i < 99; i++)
-		len += (size_t)sprintf(text + len, "X%zu: y\r\n", i);
-	wire_putf(wire, "%s\r\n", text);
-	reply_expect(wire_reply(wire), 200, NULL);
-	wire_close(wire);
-	len += (size_t)sprintf(text + len, "X: y\r\n\r\n");
-	expect_refusal(daemon, "101 fields", text, len, 431);
-	daemon_stop(daemon);
-}
-
 static void a_body_may_be_as_long_as_the_limit_and_no_longer(void **state)
 {
 	struct daemon *daemon = daemon_start("testapp", "", "max_body_size=1000", NULL);
@@ -446,7 +427,6 @@ int main(void)
 		cmocka_unit_test_teardown(what_came_before_the_garbage_is_answered, daemon_cleanup),
 		cmocka_unit_test_teardown(a_head_may_be_as_long_as_the_limit_and_no_longer, daemon_cleanup),
 		cmocka_unit_test_teardown(a_target_may_be_as_long_as_the_limit_and_no_longer, daemon_cleanup),
-		cmocka_unit_test_teardown(more_than_a_hundred_fields_are_refused, daemon_cleanup),
 		cmocka_unit_test_teardown(a_body_may_be_as_long_as_the_limit_and_no_longer, daemon_cleanup),
 		cmocka_unit_test_teardown(a_begun_head_that_stays_away_gets_408, daemon_cleanup),
 		cmocka_unit_test_teardown(a_head_that_drips_gets_408, daemon_cleanup),

@@ -367,6 +367,9 @@ static void what_the_app_is_asked_reaches_it(void **state)
 	reply_expect_field(reply, "X-Answer", "given");
 	wire_put(wire, "GET /asked HTTP/1.1\r\nHost: a\r\n\r\n");
 	reply_expect(wire_reply(wire), 200, "GET\n/asked\n\n(none)\n");
+	/* An empty value ends where it stands, not in the next line. */
+	wire_put(wire, "GET /asked HTTP/1.1\r\nHost:\r\nX-Test:\r\nX-Next: n\r\n\r\n");
+	reply_expect(wire_reply(wire), 200, "GET\n/asked\n\n\n");
 	wire_put(wire, "GET /echo/seven HTTP/1.1\r\nHost: a\r\n\r\n");
 	reply_expect(wire_reply(wire), 200, "seven");
 	wire_close(wire);

@@ -15,7 +15,9 @@
 
 #define TIME "(a time, such as 500ms, 15s, 2m or 1h, from 10ms to 1h)\n"
 #define LISTEN "(a list of :80, 127.0.0.1:80, [::1]:80 or unix:/path)\n"
-#define PATH "(visible ASCII that begins with /; no ?, #, nor /: before a segment; at most 500 bytes)\n"
+#define PATH \
+	"(a path as URLs spell it that begins with /: no ., .., %41 for A, ?, #, nor /: before a segment; at most " \
+	"500 bytes)\n"
 #define WORKERS "(auto or a number, from 1 to 64)\n"
 #define PORTS "(other ones; auto: any free; 0: none)\n"
 #define LISTED "(rmsd --print-options lists them)\n"
