@@ -1,4 +1,4 @@
-/* exchange.c - sends a row step by step, reads all the while, and asks at the end whether the connection still serves. */
+/* exchange.c - sends a row step by step, reading all the while; asks at the end whether the connection is kept. */
 #include "conformance/exchange.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct line {
 	struct replies replies;
 	double until;
 	bool over; /* the outcome's end is known */
-	char *out; /* not sent yet */
+	char *out; /* not sent yet; has room for the whole row */
 	size_t out_len;
 };
 
@@ -154,11 +154,6 @@ static void flush(struct line *line, enum cut cut)
 
 static void add(struct line *line, const struct step *step)
 {
-	size_t len = step->len * step->count;
-
-	line->out = realloc(line->out, line->out_len + len + 1);
-	if (!line->out)
-		abort();
 	for (unsigned i = 0; i < step->count; i++, line->out_len += step->len)
 		memcpy(line->out + line->out_len, step->bytes, step->len);
 }
@@ -174,7 +169,7 @@ static size_t kept_replies(const struct row *row)
 			return 0;
 	for (at = row->expect; at; at = strchr(at, ' ')) {
 		at += *at == ' ';
-		if (!strncmp(at, "or ", 3) || !strncmp(at, "close", 5))
+		if (!strncmp(at, "or ", 3) || !strncmp(at, "close", 5) || !strncmp(at, "wait", 4))
 			n = 0;
 		else if (!strncmp(at, "keep", 4) || !strncmp(at, "any", 3))
 			most = n > most ? n : most;
@@ -240,12 +235,15 @@ static int dial(const char *address)
 
 void exchange(const char *address, const struct row *row, enum cut cut, int patience_ms, struct outcome *outcome)
 {
-	struct line line = { .fd = dial(address), .row = row, .outcome = outcome };
+	char *room = malloc(row_len(row) + 1);
+	struct line line = { .fd = dial(address), .row = row, .outcome = outcome, .out = room };
 	size_t kept = kept_replies(row);
 
 	*outcome = (struct outcome){ .end = END_UNREACHABLE };
+	if (!room)
+		abort();
 	if (line.fd < 0)
-		return;
+		goto free_room;
 	line.until = wire_clock_ms() + patience_ms;
 	outcome->end = END_SILENCE;
 	run_steps(&line, cut);
@@ -254,7 +252,8 @@ void exchange(const char *address, const struct row *row, enum cut cut, int pati
 	while (!line.over && left_ms(&line))
 		take(&line, left_ms(&line));
 	close(line.fd);
-	free(line.out);
+free_room:
+	free(room);
 }
 
 void outcome_finish(struct outcome *outcome)

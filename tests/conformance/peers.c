@@ -26,20 +26,22 @@
 enum { START_MS = 10000 };
 
 /*
- * A static file at "/", so that its own rules for methods hold; 200 for whatever is posted to /echo, once the body is
- * read. The access log is for people.
+ * A static file at "/", so that its own rules for methods hold. What is posted to /echo goes to a server behind it, so
+ * that it is read to its end first: a mere "return 200" would answer before.
  */
-static const char nginx_conf[] = "daemon off; master_process off; pid @DIR@/pid; error_log @DIR@/errors;\n"
-				 "events { worker_connections 1024; }\n"
-				 "http {\n"
-				 "  access_log off; default_type text/plain;\n"
-				 "  client_body_temp_path @DIR@/t1; proxy_temp_path @DIR@/t2; fastcgi_temp_path @DIR@/t3;\n"
-				 "  uwsgi_temp_path @DIR@/t4; scgi_temp_path @DIR@/t5;\n"
-				 "  server {\n"
-				 "    listen 127.0.0.1:@PORT@; root @DIR@/www; index index.html;\n"
-				 "    location = /echo { return 200 \"read\\n\"; }\n"
-				 "  }\n"
-				 "}\n";
+static const char nginx_conf[] =
+	"daemon off; master_process off; pid @DIR@/pid; error_log @DIR@/errors;\n"
+	"events { worker_connections 1024; }\n"
+	"http {\n"
+	"  access_log off; default_type text/plain;\n"
+	"  client_body_temp_path @DIR@/t1; proxy_temp_path @DIR@/t2; fastcgi_temp_path @DIR@/t3;\n"
+	"  uwsgi_temp_path @DIR@/t4; scgi_temp_path @DIR@/t5;\n"
+	"  server {\n"
+	"    listen 127.0.0.1:@PORT@; root @DIR@/www; index index.html;\n"
+	"    location = /echo { proxy_ignore_client_abort on; proxy_pass http://unix:@DIR@/back; }\n"
+	"  }\n"
+	"  server { listen unix:@DIR@/back; return 200 \"read\\n\"; }\n"
+	"}\n";
 
 /*
  * It is a proxy and not an origin server: what one would do (404, 405 with Allow, 204 for OPTIONS, Date) is spelled out
@@ -52,13 +54,16 @@ static const char haproxy_conf[] =
 	"frontend f # @DIR@\n  bind 127.0.0.1:@PORT@\n"
 	"  http-after-response set-header Date %[date,http_date]\n"
 	"  http-request return status 501 if METH_TRACE or METH_CONNECT\n"
-	"  http-request return status 200 hdr Allow \"GET, HEAD, OPTIONS\" if METH_OPTIONS { path / * }\n"
+	"  http-request return status 200 hdr Allow \"GET, HEAD, OPTIONS\" if METH_OPTIONS { url * / }\n"
 	"  http-request return status 200 content-type text/plain string \"read\" if { path /echo } METH_POST\n"
-	"  http-request return status 404 if !{ path / }\n"
-	"  http-request return status 405 hdr Allow \"GET, HEAD, OPTIONS\" if !METH_GET !METH_HEAD\n"
+	"  acl root path /\n  acl root url_reg ^http://[^/?]*$\n"
+	"  http-request return status 404 content-type text/plain string \"none\" if !root\n"
+	"  http-request return status 405 content-type text/plain string \"no\" hdr Allow \"GET, HEAD, OPTIONS\" if "
+	"!METH_GET !METH_HEAD\n"
 	"  http-request return status 200 content-type text/plain string \"" DAEMON_TEXT "\"\n";
 
-/* Its own defaults, which are strict: HttpProtocolOptions Strict. Its default handler reads what is posted to a file. */
+/* Its own defaults, which are strict: HttpProtocolOptions Strict. Its default handler reads what is posted to a file.
+ */
 static const char apache_conf[] = "ServerRoot @DIR@\nServerName localhost\nListen 127.0.0.1:@PORT@\nPidFile @DIR@/pid\n"
 				  "ErrorLog @DIR@/errors\nDefaultRuntimeDir @DIR@\n"
 				  "LoadModule mpm_event_module @MODULES@/mod_mpm_event.so\n"
@@ -66,7 +71,7 @@ static const char apache_conf[] = "ServerRoot @DIR@\nServerName localhost\nListe
 				  "LoadModule dir_module @MODULES@/mod_dir.so\n"
 				  "User nobody\nGroup nogroup\nStartServers 1\nServerLimit 1\nThreadsPerChild 64\n"
 				  "MaxRequestWorkers 64\nKeepAlive On\nMaxKeepAliveRequests 0\n"
-				  "DocumentRoot @DIR@/www\nDirectoryIndex index.html\n";
+				  "DocumentRoot @DIR@/www\nForceType text/plain\nDirectoryIndex index.html\n";
 
 static const char *find_program(const char *name)
 {

@@ -172,8 +172,9 @@ void replies_read(struct replies *replies, const char *bytes, size_t len, uint64
 		replies->error = check_status_line(answer);
 		if (!replies->error)
 			replies->error = check_lines(answer);
-		if (replies->error || !read_body(answer, len - at - answer->head_len, heads >> replies->n_final & 1,
-					      ended, &replies->error))
+		if (replies->error ||
+			!read_body(answer, len - at - answer->head_len, heads >> replies->n_final & 1, ended,
+				&replies->error))
 			break;
 		at += answer->head_len + answer->body_len;
 		replies->n++;

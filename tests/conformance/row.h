@@ -9,6 +9,7 @@
  *   "H200 keep"           the answer to HEAD: no body, whatever its fields say
  *   "ok"                  200, or 404 or 405 of a server that has no resource for that method: it was understood
  *   "400 any"             the connection may be kept or not
+ *   "413 wait"            the rest of what the request announced may be waited for: no end, and nothing more
  *   "close"               the connection ends without a word
  *   "A or B"              of rmsd, A alone is accepted; of others B too, because the RFC leaves the choice
  *

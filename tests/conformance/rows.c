@@ -2,11 +2,13 @@
 #include "conformance/row.h"
 
 /* NULs may be among the bytes: the length is the literal's. */
+/* clang-format off */
 #define REPEAT(text, n) { STEP_SEND, text, sizeof(text) - 1, n }
 #define SEND(text) REPEAT(text, 1)
 #define AWAIT { STEP_AWAIT, NULL, 0, 0 }
 #define SHUT { STEP_SHUT, NULL, 0, 0 }
 #define PAUSE { STEP_PAUSE, NULL, 0, 30 }
+/* clang-format on */
 
 #define ROW(section, name, expect, want, ...) { TOPIC, section, name, expect, want, 0, { __VA_ARGS__ } },
 #define OWN(section, name, expect, want, ...) { TOPIC, section, name, expect, want, ROW_OWN, { __VA_ARGS__ } },
@@ -32,14 +34,13 @@
 /* Refused, and nothing behind it is looked at: where it ends is in doubt. */
 #define BAD(section, name, status, bytes) ROW(section, name, #status " close", NULL, SEND(bytes EVIL))
 /* Refused; where it ends is not in doubt, and who likes may go on. */
-#define WRONG(section, name, status, bytes)                                                                            \
+#define WRONG(section, name, status, bytes) \
 	ROW(section, name, #status " close or " #status " ok close", NULL, SEND(bytes EVIL))
 /* The same with a status that rmsd has and others need not. */
-#define ALSO(section, name, status, others, bytes)                                                                     \
+#define ALSO(section, name, status, others, bytes) \
 	ROW(section, name, #status " close or " others " close or " others " ok close", NULL, SEND(bytes EVIL))
 /* The RFC lets a recipient take it for what was probably meant; rmsd does not. */
-#define DOUBT(section, name, status, bytes)                                                                            \
-	ROW(section, name, #status " close or ok ok close", NULL, SEND(bytes EVIL))
+#define DOUBT(section, name, status, bytes) ROW(section, name, #status " close or ok ok close", NULL, SEND(bytes EVIL))
 
 /* clang-format off */
 const struct row rows[] = {

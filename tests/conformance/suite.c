@@ -79,9 +79,9 @@ static void show_steps(const struct row *row)
 			printf("    sent %u x ", step->count);
 			show(step->bytes, step->len);
 		} else if (step->kind) {
-			puts(step->kind == STEP_AWAIT ? "    waited for a reply" :
-					step->kind == STEP_SHUT	      ? "    half-closed" :
-									"    paused");
+			puts(step->kind == STEP_AWAIT             ? "    waited for a reply"
+					: step->kind == STEP_SHUT ? "    half-closed"
+								  : "    paused");
 		}
 	}
 }

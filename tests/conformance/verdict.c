@@ -31,7 +31,8 @@ static void look(struct seen *seen)
 	replies_read(&before, outcome->bytes, outcome->probe_at, row_heads(seen->row), false);
 	seen->n = before.n;
 	/* One answer to the probe, which asked for the end. */
-	seen->kept = seen->replies.n == before.n + 1 && outcome->end == END_EOF && seen->replies.list[before.n].status == 200;
+	seen->kept = seen->replies.n == before.n + 1 && outcome->end == END_EOF &&
+		seen->replies.list[before.n].status == 200;
 }
 
 static bool ends_well(const struct seen *seen)
@@ -52,8 +53,8 @@ static void describe(const struct seen *seen, char *text, size_t size)
 	for (size_t i = 0; i < (seen->kept ? seen->n : seen->replies.n) && at < size; i++)
 		at += (size_t)snprintf(text + at, size - at, "%d ", seen->replies.list[i].status);
 	if (at < size && seen->replies.partial)
-		at += (size_t)snprintf(text + at, size - at, "(%s) ",
-			seen->replies.error ? seen->replies.error : "a reply cut short");
+		at += (size_t)snprintf(
+			text + at, size - at, "(%s) ", seen->replies.error ? seen->replies.error : "a reply cut short");
 	if (at < size)
 		snprintf(text + at, size - at, "%s", seen->kept ? "keep" : ends[seen->outcome->end]);
 }
@@ -65,8 +66,7 @@ static bool status_fits(const char *word, size_t len, int status, bool strict_ok
 
 	word += *word == '?' || *word == 'H';
 	for (;;) {
-		if (!strncmp(word, "ok", 2) &&
-			(status == 200 || (!strict_ok && (status == 404 || status == 405))))
+		if (!strncmp(word, "ok", 2) && (status == 200 || (!strict_ok && (status == 404 || status == 405))))
 			return true;
 		if (strtol(word, NULL, 10) == status)
 			return true;
@@ -81,7 +81,7 @@ static bool status_fits(const char *word, size_t len, int status, bool strict_ok
 static bool choice_fits(const struct seen *seen, const char *at, bool echo, const char **next)
 {
 	size_t i = 0;
-	bool fits = ends_well(seen);
+	bool fits = true, waits = false;
 
 	*next = NULL;
 	while (*at) {
@@ -93,6 +93,8 @@ static bool choice_fits(const struct seen *seen, const char *at, bool echo, cons
 		}
 		if (!strncmp(at, "any", 3))
 			;
+		else if (!strncmp(at, "wait", 4))
+			waits = true;
 		else if (!strncmp(at, "keep", 4) || !strncmp(at, "close", 5))
 			fits &= seen->kept == (*at == 'k');
 		else if (i < seen->n && status_fits(at, len, seen->replies.list[i].status, echo))
@@ -101,6 +103,7 @@ static bool choice_fits(const struct seen *seen, const char *at, bool echo, cons
 			fits &= *at == '?';
 		at += len + (at[len] == ' ');
 	}
+	fits &= waits ? seen->outcome->end == END_SILENCE && !seen->replies.partial : ends_well(seen);
 	return fits && i == seen->n;
 }
 
@@ -175,6 +178,14 @@ static bool wanted(const struct seen *seen, const char *want, bool echo)
 	return want[len] != '~' || strcasestr(value, want + len + 1);
 }
 
+static bool half_closes(const struct row *row)
+{
+	for (size_t i = 0; i < ROW_STEPS; i++)
+		if (row->steps[i].kind == STEP_SHUT)
+			return true;
+	return false;
+}
+
 /* What every reply of rmsd has, whatever the row is about; NULL or what is missing. */
 static const char *lacks(const struct seen *seen)
 {
@@ -199,14 +210,14 @@ static const char *lacks(const struct seen *seen)
 			return "an error without a body";
 		if (close && !last)
 			return "a reply behind one that said close";
-		if (answer->status >= 400 && last && !seen->kept && !close)
+		if (answer->status >= 400 && last && !seen->kept && !close && !half_closes(seen->row))
 			return "an end after an error that did not say close";
 	}
 	return NULL;
 }
 
-bool verdict_accept(const struct row *row, const struct outcome *outcome, const struct demands *demands,
-	char why[VERDICT_SIZE])
+bool verdict_accept(
+	const struct row *row, const struct outcome *outcome, const struct demands *demands, char why[VERDICT_SIZE])
 {
 	struct seen seen = { .row = row, .outcome = outcome };
 	char wants[256], *left = wants, *want;

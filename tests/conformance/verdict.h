@@ -21,7 +21,7 @@ struct demands {
 enum { VERDICT_SIZE = 512 };
 
 /* False, with what is wrong and what came in short: "400 close" where "200 keep" is expected. */
-bool verdict_accept(const struct row *row, const struct outcome *outcome, const struct demands *demands,
-	char why[VERDICT_SIZE]);
+bool verdict_accept(
+	const struct row *row, const struct outcome *outcome, const struct demands *demands, char why[VERDICT_SIZE]);
 
 #endif
