@@ -205,9 +205,11 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 		struct message *message = slot->message;
 		enum message_status status;
 
-		/* RFC 9112 section 2.2: some clients end a request with a line too many; it begins nothing. */
-		if (!message && slot->in_len - slot->in_off == 2 && !memcmp(slot->in + slot->in_off, "\r\n", 2)) {
+		/* RFC 9112 section 2.2: some clients end a request with one line too many; it begins nothing. */
+		if (!message && !slot->blank && slot->in_len - slot->in_off == 2 &&
+			!memcmp(slot->in + slot->in_off, "\r\n", 2)) {
 			slot->in_off = slot->in_len;
+			slot->blank = true;
 			break;
 		}
 
@@ -223,6 +225,7 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 		if (!message) {
 			message = &service->scratch;
 			message_init(message);
+			message->blank = slot->blank;
 		}
 		status = message_feed(message, &service->limits, slot->in + slot->in_off, slot->in_len - slot->in_off);
 		if (status == MESSAGE_COMPLETE) {

@@ -25,7 +25,7 @@ void handling_consume(struct slot *slot, uint32_t len)
 	slot->served++;
 	slot->running_len = 0;
 	slot->lost = 0;
-	slot->again = slot->suspect = false;
+	slot->again = slot->suspect = slot->blank = false;
 	slot->started_ns = slot->received_ns;
 	slot_enter(slot, CONN_IDLE, 0);
 }

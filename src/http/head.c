@@ -273,7 +273,15 @@ static bool length_good(const struct message_field *length, const char *bytes)
 	return *at == '\r';
 }
 
-/* RFC 9112 section 6.1. A coding that could be implemented is told from what is none. */
+/* Whether the last of a list of codings is chunked. */
+static bool ends_chunked(const char *coding, size_t len)
+{
+	const size_t n = sizeof("chunked") - 1;
+
+	return len > n && strchr(" \t,", coding[len - n - 1]) && same(coding + len - n, "chunked", n);
+}
+
+/* RFC 9112 section 6.1. A coding before chunked could be implemented; if chunked is not last, there is no length. */
 static bool check_coding(struct message *message, const struct facts *facts, const char *bytes)
 {
 	const char *coding = bytes + facts->coding->value.at;
@@ -286,7 +294,7 @@ static bool check_coding(struct message *message, const struct facts *facts, con
 	if (message->chunked)
 		return true;
 	token = head_token(coding, len);
-	if (!token || SAME(coding, token, "chunked") || (token < len && !strchr(" \t,;", coding[token])))
+	if (!token || SAME(coding, token, "chunked") || !strchr(" \t,;", coding[token]) || !ends_chunked(coding, len))
 		return refuse(message, 400, "bad Transfer-Encoding");
 	return refuse(message, 501, "transfer coding not implemented");
 }

@@ -1,5 +1,5 @@
 /*
- * parser.c - head and trailers to llhttp line by line, a chunked body as it comes, any other body by its length.
+ * parser.c - head and trailers to llhttp line by line, a chunked body to chunks.c, any other body by its length.
  *
  * llhttp is given no line before its last byte is there. So spans come in one piece, and of two mistakes the first is
  * found first however the bytes were cut: line by line, within a line the raw scan's before llhttp's, and what the
@@ -112,31 +112,6 @@ static int on_headers_complete(llhttp_t *llhttp)
 	return HPE_PAUSED;
 }
 
-static int on_chunk_header(llhttp_t *llhttp)
-{
-	struct message *message = message_of(llhttp);
-
-	if (llhttp->content_length > body_max(message) - message->chunked_body.len) {
-		refuse(message, 413, "chunked body too large");
-		return HPE_USER;
-	}
-	if (llhttp->content_length)
-		return 0;
-	message->phase = TRAILER;
-	return HPE_PAUSED;
-}
-
-static int on_body(llhttp_t *llhttp, const char *at, size_t len)
-{
-	struct message *message = message_of(llhttp);
-
-	outbuf_append(&message->chunked_body, at, len);
-	if (!message->chunked_body.failed)
-		return 0;
-	refuse(message, 503, "out of memory");
-	return HPE_USER;
-}
-
 /* Of chunked messages only: the others are paused for good at the end of their head. */
 static int on_message_complete(llhttp_t *llhttp)
 {
@@ -149,8 +124,6 @@ static const llhttp_settings_t settings = {
 	.on_header_field = on_field,
 	.on_header_value = on_value,
 	.on_headers_complete = on_headers_complete,
-	.on_chunk_header = on_chunk_header,
-	.on_body = on_body,
 	.on_message_complete = on_message_complete,
 };
 
@@ -165,7 +138,7 @@ void message_init(struct message *message)
 	message->error = 0;
 	message->reason = NULL;
 	message->head_done = message->keep_alive = message->chunked = false;
-	message->path_spelled = message->expect_continue = false;
+	message->blank = message->path_spelled = message->expect_continue = false;
 	message->phase = HEAD;
 	message->section = 0;
 	llhttp_init(&message->llhttp, HTTP_REQUEST, &settings);
@@ -251,7 +224,7 @@ static void scan_lines(struct message *message, const char *bytes, size_t len, s
 			scan->end = true;
 			line = at += 2;
 			break;
-		} else if (at > bytes) {
+		} else if (at > bytes || message->blank) {
 			refuse_line(scan, "empty lines before the request");
 			break;
 		}
@@ -330,36 +303,24 @@ static enum message_status feed_trailer(struct message *message, const char *byt
 	return MESSAGE_PARTIAL;
 }
 
-/*
- * Chunk lines and their extensions may cost as much as the data and a header_size more: chunks of 5 bytes never reach
- * that, chunks of one do after some thousands. llhttp is given no more bytes than could go one over it.
- */
+/* llhttp sees of a chunked body what it is all the same to it: an empty one, and the trailers. */
 static enum message_status feed_chunks(struct message *message, const char *bytes, size_t len)
 {
-	while (message->fed < len) {
-		const uint64_t max = message->limits->header_size + 2 * (uint64_t)message->chunked_body.len;
-		const uint64_t left = max - (message->fed - message->section);
-		const size_t n = len - message->fed <= left ? len - message->fed : (size_t)left + 1;
-		llhttp_errno_t err = llhttp_execute(&message->llhttp, bytes + message->fed, n);
+	const struct chunks_limits limits = { body_max(message), message->limits->header_size };
+	size_t used = len - message->fed;
+	enum chunks_verdict verdict =
+		chunks_feed(&message->chunks, &limits, bytes + message->fed, &used, &message->chunked_body);
 
-		if (message->error)
-			return MESSAGE_BAD;
-		if (err && err != HPE_PAUSED)
-			return refuse(message, 400, llhttp_get_error_reason(&message->llhttp));
-		if (err == HPE_PAUSED)
-			message->fed = span(message, llhttp_get_error_pos(&message->llhttp), 0).at;
-		else
-			message->fed += (uint32_t)n;
-		if (message->fed - message->section >
-			message->limits->header_size + 2 * (uint64_t)message->chunked_body.len)
-			return refuse(message, 413, "too much chunk framing");
-		if (message->phase == TRAILER) {
-			llhttp_resume(&message->llhttp);
-			message->section = message->scanned = message->fed;
-			return feed_trailer(message, bytes, len);
-		}
-	}
-	return MESSAGE_PARTIAL;
+	if (verdict == CHUNKS_BAD)
+		return refuse(message, message->chunks.error, message->chunks.reason);
+	message->fed += (uint32_t)used;
+	if (verdict == CHUNKS_PARTIAL)
+		return MESSAGE_PARTIAL;
+	if (llhttp_execute(&message->llhttp, "0\r\n", 3) != HPE_OK)
+		return refuse(message, 400, llhttp_get_error_reason(&message->llhttp));
+	message->phase = TRAILER;
+	message->section = message->scanned = message->fed;
+	return feed_trailer(message, bytes, len);
 }
 
 static enum message_status feed_head(struct message *message, const char *bytes, size_t len)
@@ -387,7 +348,7 @@ static enum message_status feed_head(struct message *message, const char *bytes,
 	if (message->chunked) {
 		llhttp_resume(&message->llhttp);
 		message->phase = CHUNKS;
-		message->section = message->fed;
+		message->chunks = (struct chunks){ 0 };
 		return feed_chunks(message, bytes, len);
 	}
 	message->phase = BODY;

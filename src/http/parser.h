@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "http/chunks.h"
 
 enum { MESSAGE_FIELDS_MAX = 256 };
 
@@ -46,7 +47,7 @@ enum message_status {
 
 struct message {
 	llhttp_t llhttp;
-	uint32_t fed;      /* bytes seen by llhttp: whole lines, but for a chunked body; no other body */
+	uint32_t fed;      /* bytes used of head, chunked body and trailers: whole lines of the first and the last */
 	uint32_t scanned;  /* bytes of the head, then of the trailers, looked at raw */
 	uint32_t length;   /* bytes of the whole request in the input: once complete, or head_done and not chunked */
 	uint32_t head_len; /* when head_done: bytes of the head, its empty line included */
@@ -55,7 +56,8 @@ struct message {
 	struct message_span path, query; /* within target, as sent; query without its '?' */
 	struct message_span authority;   /* of a target in absolute-form; it is then the value of Host, too */
 	struct message_span body;        /* in the input, unless chunked */
-	struct outbuf chunked_body;      /* decoded, if chunked: the message's own memory */
+	struct chunks chunks;            /* if chunked */
+	struct outbuf chunked_body;      /* and decoded: the message's own memory */
 	uint8_t method;                  /* enum llhttp_method */
 	uint8_t minor;                   /* HTTP/1.minor */
 	uint16_t error;                  /* MESSAGE_BAD: 400, 413, 414, 417, 431, 501, 503 (no memory) or 505 */
@@ -63,11 +65,12 @@ struct message {
 	bool head_done;                  /* the head is complete and was found good; a body may be missing */
 	bool keep_alive;                 /* RFC 9112 section 9.3, decided by the head alone */
 	bool chunked;
+	bool blank;           /* set by the caller: the one empty line before it that is forgiven is gone already */
 	bool path_spelled;    /* the path has another spelling: path_normalise() before it is looked up */
 	bool expect_continue; /* RFC 9110 section 10.1.1 */
 	/* The parser's own. */
 	uint8_t phase;
-	uint32_t section;                    /* where the head, the chunks or the trailers begin */
+	uint32_t section;                    /* where the head or the trailers begin */
 	const struct message_limits *limits; /* these two are good during a feed alone */
 	const char *base;
 	/* Last, and left as it is by message_init(): the first n_fields are good. */

@@ -75,6 +75,7 @@ struct slot {
 	bool feeding : 1;             /* the running request's body is still to come, to its handler piece by piece */
 	bool streamed : 1;            /* the kernel has part of the running request's reply, and the end is to come */
 	bool seen : 1;                /* has sent a byte since it was accepted */
+	bool blank : 1;               /* an empty line before its next request has been thrown away */
 	uint8_t repeat;               /* enum slot_repeat, of the running request */
 	uint8_t refuse;               /* enum loss_refusal (loss.h): answer the first request of in with 503 */
 	uint8_t home;                 /* index of the last worker that had it */

@@ -420,6 +420,28 @@ static void a_line_too_many_behind_a_request_is_no_request(void **state)
 	daemon_stop(daemon);
 }
 
+/* However they come: what is one piece too many is so in two. */
+static void two_lines_too_many_are_refused(void **state)
+{
+	static const char *const rest[] = { "\r\n", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n" };
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct wire *wire = wire_open(daemon_public(daemon));
+
+		wire_put(wire, "GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+		reply_expect(wire_reply(wire), 200, DAEMON_TEXT);
+		wire_put(wire, "GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+		reply_expect(wire_reply(wire), 200, DAEMON_TEXT);
+		wire_put(wire, rest[i]);
+		reply_expect(wire_reply(wire), 400, NULL);
+		wire_expect_eof(wire);
+		wire_close(wire);
+	}
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +462,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_client_gone_in_the_middle_harms_no_one, daemon_cleanup),
 		cmocka_unit_test_teardown(requests_behind_a_busy_worker_are_not_too_late, daemon_cleanup),
 		cmocka_unit_test_teardown(a_line_too_many_behind_a_request_is_no_request, daemon_cleanup),
+		cmocka_unit_test_teardown(two_lines_too_many_are_refused, daemon_cleanup),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
