@@ -18,7 +18,7 @@
 #include "conformance/suite.h"
 #include "support/daemon.h"
 
-enum { OWN_PATIENCE_MS = 20000, PEER_PATIENCE_MS = 4000, ROWS_LEAST = 300 };
+enum { OWN_PATIENCE_MS = 20000, PEER_PATIENCE_MS = 8000, ROWS_LEAST = 300 };
 
 static const char *const names[] = { "nginx", "haproxy", "apache2" };
 enum { PEERS = sizeof(names) / sizeof(names[0]) };
