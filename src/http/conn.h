@@ -22,6 +22,9 @@ enum {
 	CONN_LINGER_MS = 2000, /* how long a connection that is to close is still listened to */
 };
 
+/* With a 503 where nothing ran. */
+#define CONN_RETRY_AFTER "Retry-After: 1\r\n"
+
 /* Its first deadline, before slots_give(). */
 void conn_accepted(struct slot *slot, const struct conf *conf);
 void conn_event(struct service *service, struct slot *slot, int fd, uint32_t events) REQUIRES(service->owner.lock);
