@@ -358,8 +358,11 @@ void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_
 
 void conn_stream(struct service *service, struct slot *slot, int fd)
 {
+	/* It cannot go on, and nobody needs to wait until the client takes what there was. */
+	if (is_handled(slot) && slot->request->stream.bytes.failed)
+		close_now(service, slot, fd, CLOSED_ERROR);
 	/* Replies before it, or the client, or the rest of the request come first: their event brings the rest. */
-	if (is_handled(slot) && !slot->out_len && !(slot->interest & EPOLLOUT))
+	else if (is_handled(slot) && !slot->out_len && !(slot->interest & EPOLLOUT))
 		flow(service, slot, fd, false);
 }
 
