@@ -116,6 +116,7 @@ static void an_address_has_as_many_connections_as_it_may_and_no_more(void **stat
 	/* A connection that moves is still one; the one to the worker's own port goes with it. */
 	daemon_do(daemon, "app1", "kill");
 	wire_expect_eof(wires[0]);
+	wire_close(wires[0]);
 	for (unsigned i = 1; i < 4; i++)
 		assert_true(is_served(wires[i]));
 	wires[0] = open_from(daemon_public(daemon), "127.0.0.2");
