@@ -17,6 +17,7 @@ static void get_metrics(struct rms_request *req, void *state)
 	struct outbuf out = { 0 };
 
 	(void)state;
+	metrics_set(door_admin(req)->shard, METRIC_buffer_bytes, slots_buffered(door_admin(req)->set.slots));
 	metrics_write(door_admin(req)->set.metrics, METRICS_ALL, &out);
 	rms_reply_bytes(req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
 	outbuf_finish(&out);

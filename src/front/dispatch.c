@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 /* load + 1, weighed: less is better. */
 static bool is_less(const struct dispatch_candidate *a, const struct dispatch_candidate *b)
 {
@@ -57,15 +59,6 @@ static uint64_t mark_least(const struct dispatch_candidate *candidates, unsigned
 	return marked;
 }
 
-/* splitmix64's finisher: every bit of the input moves every bit of the output. */
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-	return x ^ (x >> 31);
-}
-
 /* The highest hash of (key, worker, draw) wins; a worker of weight w draws w times. */
 static int rendezvous(const struct dispatch_candidate *candidates, unsigned n, uint64_t key)
 {
@@ -76,7 +69,7 @@ static int rendezvous(const struct dispatch_candidate *candidates, unsigned n, u
 		if (!candidates[i].up)
 			continue;
 		for (unsigned draw = 0; draw < candidates[i].weight; draw++) {
-			uint64_t hash = mix(key ^ mix((uint64_t)i << 32 | draw));
+			uint64_t hash = hash_mix(key ^ hash_mix((uint64_t)i << 32 | draw));
 
 			if (best < 0 || hash > highest) {
 				highest = hash;
@@ -104,13 +97,13 @@ uint64_t dispatch_key(const struct sockaddr *address)
 	if (address->sa_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
 
-		return mix(in->sin_addr.s_addr);
+		return hash_mix(in->sin_addr.s_addr);
 	}
 	if (address->sa_family != AF_INET6)
 		return 0;
 	memcpy(words, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, sizeof(words));
 	/* ::ffff:a.b.c.d */
 	if (!words[0] && (words[1] & 0xffffffff) == htonl(0xffff))
-		return mix(words[1] >> 32);
-	return mix(words[0] ^ mix(words[1]));
+		return hash_mix(words[1] >> 32);
+	return hash_mix(words[0] ^ hash_mix(words[1]));
 }

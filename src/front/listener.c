@@ -15,37 +15,49 @@
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
-/* METRIC_accept_paused is of all public addresses together, all on this thread. */
-static void note_paused(struct listener *listener, bool paused)
+static void watch(struct listener *listener)
 {
-	static unsigned n_paused;
-
-	if (listener->shard && paused != listener->paused) {
-		n_paused += paused ? 1 : -1U;
-		metrics_set(listener->shard, METRIC_accept_paused, n_paused > 0);
-	}
-	listener->paused = paused;
+	if (listener->listening && !listener->held)
+		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
 static void on_resume(uv_timer_t *timer)
 {
-	struct listener *listener = timer->data;
-
-	note_paused(listener, false);
-	if (listener->listening)
-		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+	watch(timer->data);
 }
 
-/* Not one descriptor or buffer more to be had: asking again at once would only burn the processor. */
-static void pause_accepting(struct listener *listener, int err)
+/*
+ * Not one descriptor or buffer more to be had: asking again at once would only burn the processor. The doors that share
+ * a reserve pause until there is room again; one that it is for has its spares, and then tries again by and by, so that
+ * a public door never takes what it waits for. True: try again now.
+ */
+static bool run_short(struct listener *listener, int err)
 {
 	char word[256];
 
-	log_warn("accepting pauses", "address=%s error=%s", log_word(word, sizeof(word), listener->address),
-		uv_err_name(-err));
-	note_paused(listener, true);
+	if (!listener->first) {
+		reserve_pause(listener->reserve, err);
+		return false;
+	}
+	if ((err == EMFILE || err == ENFILE) && reserve_lend(listener->reserve))
+		return true;
+	if (!listener->failing)
+		log_warn("nobody can be accepted", "address=%s error=%s",
+			log_word(word, sizeof(word), listener->address), uv_err_name(-err));
+	listener->failing = true;
 	uv_poll_stop(&listener->poll);
 	uv_timer_start(&listener->resume, on_resume, LISTENER_PAUSE_MS, 0);
+	return false;
+}
+
+static void note_success(struct listener *listener)
+{
+	char word[256];
+
+	if (!listener->failing)
+		return;
+	listener->failing = false;
+	log_info("somebody can be accepted again", "address=%s", log_word(word, sizeof(word), listener->address));
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -55,16 +67,19 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	for (int i = 0; i < LISTENER_BATCH; i++) {
+	/* What is accepted may end it: the door pauses, or closes. */
+	for (int i = 0; i < LISTENER_BATCH && listener->listening && !listener->held; i++) {
 		socklen_t len = sizeof(peer);
 		int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			note_success(listener);
 			listener->accepted(listener, fd, (const struct sockaddr *)&peer);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			pause_accepting(listener, errno);
+		if ((errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) &&
+			run_short(listener, errno))
+			continue;
 		/* Anything else is one client's trouble, or EAGAIN: the next turn comes if there is more. */
 		return;
 	}
@@ -196,7 +211,7 @@ static int open_fixed(const struct value_address *address, unsigned mode)
 }
 
 int listener_bind(struct listener *listener, const struct value_address *address, int backlog, unsigned mode,
-	struct metrics_shard *shard, uv_loop_t *loop, listener_fn *accepted, void *owner)
+	struct reserve *reserve, bool first, uv_loop_t *loop, listener_fn *accepted, void *owner)
 {
 	struct value_address v4;
 	int fd = open_fixed(address, mode);
@@ -208,8 +223,15 @@ int listener_bind(struct listener *listener, const struct value_address *address
 	}
 	if (fd < 0)
 		return fd;
-	*listener =
-		(struct listener){ .fd = fd, .backlog = backlog, .accepted = accepted, .owner = owner, .shard = shard };
+	*listener = (struct listener){
+		.fd = fd,
+		.backlog = backlog,
+		.accepted = accepted,
+		.owner = owner,
+		.reserve = reserve,
+		.first = first,
+		.held = !first && reserve->paused,
+	};
 	note_address(listener, address);
 	err = uv_poll_init(loop, &listener->poll, fd);
 	if (err < 0)
@@ -248,7 +270,19 @@ int listener_start(struct listener *listener)
 	if (err < 0 || listener->listening)
 		return err;
 	listener->listening = true;
-	return uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+	watch(listener);
+	return 0;
+}
+
+void listener_hold(struct listener *listener, bool hold)
+{
+	if (!listener->accepted || listener->fd < 0)
+		return;
+	listener->held = hold;
+	if (hold)
+		uv_poll_stop(&listener->poll);
+	else
+		watch(listener);
 }
 
 void listener_stop(struct listener *listener)
@@ -257,7 +291,6 @@ void listener_stop(struct listener *listener)
 		return;
 	listener->listening = false;
 	uv_timer_stop(&listener->resume);
-	note_paused(listener, false);
 	/* Out of the set first: a socket that no longer listens reports a hang-up for ever. */
 	uv_poll_stop(&listener->poll);
 	shutdown(listener->fd, SHUT_RDWR);
@@ -268,7 +301,6 @@ void listener_close(struct listener *listener)
 {
 	if (!listener->accepted || listener->fd < 0)
 		return;
-	note_paused(listener, false);
 	uv_close((uv_handle_t *)&listener->poll, NULL);
 	uv_close((uv_handle_t *)&listener->resume, NULL);
 	close(listener->fd);

@@ -1,9 +1,13 @@
 /* refusal.c - say no, in full. */
 #include "front/refusal.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "http/conn.h"
 
 static void drop(struct refusal *refusal, unsigned index)
 {
@@ -13,14 +17,14 @@ static void drop(struct refusal *refusal, unsigned index)
 }
 
 /* Throws away what has come. True: the client has closed. */
-static int is_over(int fd)
+static bool is_over(int fd)
 {
 	char waste[4096];
 	ssize_t n = sizeof(waste);
 
 	for (int i = 0; i < 16 && n == (ssize_t)sizeof(waste); i++)
 		n = recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
-	return n == 0;
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -55,8 +59,8 @@ void refusal_send(struct refusal *refusal, int fd, const char *why)
 	struct reply reply = {
 		.status = 503,
 		.type = "text/plain; charset=utf-8",
-		.fields = "Retry-After: 1\r\n",
-		.fields_len = sizeof("Retry-After: 1\r\n") - 1,
+		.fields = CONN_RETRY_AFTER,
+		.fields_len = sizeof(CONN_RETRY_AFTER) - 1,
 		.body = why,
 		.body_len = strlen(why),
 	};
@@ -77,8 +81,11 @@ void refusal_reply(struct refusal *refusal, int fd, const struct reply *reply)
 		goto done;
 	}
 	shutdown(fd, SHUT_WR);
-	if (refusal->n == REFUSAL_KEPT)
+	if (refusal->n == REFUSAL_KEPT) {
+		/* Closed with bytes unread, it would be reset. */
+		(void)is_over(refusal->kept[0].fd);
 		drop(refusal, 0);
+	}
 	refusal->kept[refusal->n].fd = fd;
 	refusal->kept[refusal->n++].until_ms = uv_hrtime() / 1000000 + REFUSAL_MS;
 	if (!uv_is_active((uv_handle_t *)&refusal->timer))

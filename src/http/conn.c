@@ -66,8 +66,8 @@ static void say_goodbye(struct service *service, struct slot *slot, int fd) REQU
 	/* Closing with unread input makes the kernel send a reset, which may overtake the reply (RFC 9112 9.6). */
 	shutdown(fd, SHUT_WR);
 	slot->in_off = slot->in_len;
-	transfer_own_input(slot);
-	handling_drop_message(slot);
+	transfer_drop_input(service->set.slots, slot);
+	handling_drop_message(service->set.slots, slot);
 	slot_enter(slot, CONN_CLOSING, after(service, CONN_LINGER_MS));
 	want(service, slot, fd, EPOLLIN);
 }
@@ -136,14 +136,48 @@ static bool is_line_too_many(const struct slot *slot)
 	return !slot->message && slot->in_len - slot->in_off == 2 && !memcmp(slot->in + slot->in_off, "\r\n", 2);
 }
 
+/* There is no memory to wait for the rest of slot's request, or to keep the one that its handler has. */
+static void refuse_full(struct service *service, struct slot *slot) REQUIRES(service->owner.lock)
+{
+	struct reply reply = { .status = 503 };
+
+	/* RFC 9110 section 10.2.3: not where something ran. */
+	if (!slot->request) {
+		reply.fields = CONN_RETRY_AFTER;
+		reply.fields_len = sizeof(CONN_RETRY_AFTER) - 1;
+	}
+	metrics_add(service->set.shard, METRIC_errors + ERROR_MEMORY, 1);
+	handling_abandon(service, slot);
+	handling_drop_message(service->set.slots, slot);
+	transfer_drop_input(service->set.slots, slot);
+	answer_status(service, slot, &reply, "too much waits in buffers");
+	slot->linger = true;
+}
+
+/* Input that the slot has borrowed becomes its own, or it is refused. What sent: of what is to be sent then. */
+static enum transfer keep_input(struct service *service, struct slot *slot, int fd, enum transfer sent)
+	REQUIRES(service->owner.lock)
+{
+	if (sent == TRANSFER_BROKEN || transfer_own_input(service->set.slots, slot, service_most(service)))
+		return sent;
+	if (slot->streamed)
+		return TRANSFER_BROKEN;
+	if (is_line_too_many(slot)) {
+		transfer_drop_input(service->set.slots, slot);
+		return sent;
+	}
+	refuse_full(service, slot);
+	return transfer_send(service, slot, fd);
+}
+
 /* Ends the slot's turn: sends what there is, makes it whole in itself, and says what it waits for. */
 static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
 {
 	const struct conf *conf = service->set.conf;
-	enum transfer sent = transfer_send(service, slot, fd);
+	enum transfer sent = keep_input(service, slot, fd, transfer_send(service, slot, fd));
 	bool begun;
 
-	if (sent == TRANSFER_BROKEN || !transfer_own_input(slot)) {
+	if (sent == TRANSFER_BROKEN) {
 		close_now(service, slot, fd, CLOSED_ERROR);
 		return;
 	}
@@ -176,20 +210,27 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 	}
 }
 
-/* The rest of the request is still to come: its parse goes with the slot. */
+/* The rest of the request is still to come: its parse goes with the slot. False: there is no memory for it. */
 static bool keep_message(struct service *service, struct slot *slot)
 {
 	struct message *message = slot->message;
+	const struct message *parsed = message ? message : &service->scratch;
+	size_t charged = message ? message->charged : 0;
 
+	if (!service_charge(service, &charged, sizeof(*message) + parsed->chunked_body.cap))
+		return false;
 	if (!message) {
 		message = malloc(sizeof(*message));
-		if (!message)
+		if (!message) {
+			slots_credit(service->set.slots, charged);
 			return false;
+		}
 		*message = service->scratch;
 		/* What scratch owned is the slot's. */
 		message_init(&service->scratch);
 		slot->message = message;
 	}
+	message->charged = charged;
 	return true;
 }
 
@@ -241,7 +282,8 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 			answer_bad(service, slot, message);
 			message_finish(&service->scratch);
 		} else if (!keep_message(service, slot)) {
-			slot->close_after = true;
+			message_finish(&service->scratch);
+			refuse_full(service, slot);
 		} else if (slot->message->head_done && !take_part(service, slot, fd)) {
 			return;
 		}
@@ -299,6 +341,11 @@ void conn_event(struct service *service, struct slot *slot, int fd, uint32_t eve
 			close_now(service, slot, fd, slot->in_len || !(events & over) ? CLOSED_ERROR : CLOSED_CLIENT);
 			return;
 		}
+		if (received == TRANSFER_FULL) {
+			refuse_full(service, slot);
+			settle(service, slot, fd);
+			return;
+		}
 		slot->eof = received == TRANSFER_EOF;
 		if (slot->state == CONN_IDLE)
 			slot->started_ns = service->turn_ns;
@@ -323,8 +370,11 @@ void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_
 
 void conn_stream(struct service *service, struct slot *slot, int fd)
 {
+	/* It cannot go on, and nobody needs to wait until the client takes what there was. */
+	if (is_handled(slot) && slot->request->stream.bytes.failed)
+		close_now(service, slot, fd, CLOSED_ERROR);
 	/* Replies before it, or the client, or the rest of the request come first: their event brings the rest. */
-	if (is_handled(slot) && !slot->out_len && !(slot->interest & EPOLLOUT))
+	else if (is_handled(slot) && !slot->out_len && !(slot->interest & EPOLLOUT))
 		flow(service, slot, fd, false);
 }
 
@@ -421,7 +471,8 @@ enum loss_fate conn_detach(struct service *service, struct slot *slot, enum loss
 {
 	enum loss_fate fate = FATE_MOVES;
 
-	if (!transfer_own_input(slot) || !transfer_own_output(slot))
+	/* No bound: nothing is lost by a move. */
+	if (!transfer_own_input(service->set.slots, slot, 0) || !transfer_own_output(service->set.slots, slot))
 		return FATE_CLOSES;
 	if (slot->request) {
 		fate = loss_decide(slot, kind);

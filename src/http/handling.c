@@ -10,10 +10,11 @@
 #include "base/path.h"
 #include "http/request.h"
 
-void handling_drop_message(struct slot *slot)
+void handling_drop_message(struct slots *slots, struct slot *slot)
 {
 	if (!slot->message)
 		return;
+	slots_credit(slots, slot->message->charged);
 	message_finish(slot->message);
 	free(slot->message);
 	slot->message = NULL;
@@ -31,9 +32,9 @@ void handling_consume(struct slot *slot, uint32_t len)
 }
 
 /* What is here of a request, and what is still to come, is not looked at any more. */
-static void consume_all(struct slot *slot)
+static void consume_all(const struct service *service, struct slot *slot)
 {
-	handling_drop_message(slot);
+	handling_drop_message(service->set.slots, slot);
 	handling_consume(slot, slot->in_len - slot->in_off);
 	slot->close_after = true;
 	slot->linger = true;
@@ -87,7 +88,7 @@ static void commit_early(struct service *service, struct slot *slot, struct rms_
 {
 	req->reply.keep_alive = false;
 	commit(service, slot, req);
-	consume_all(slot);
+	consume_all(service, slot);
 }
 
 void handling_answer(struct service *service, struct slot *slot, struct rms_request *req)
@@ -288,7 +289,7 @@ bool handling_run(struct service *service, struct slot *slot, int fd, struct mes
 	}
 	if (message->chunked)
 		message_finish(message);
-	handling_drop_message(slot);
+	handling_drop_message(service->set.slots, slot);
 	if (!req) {
 		handling_consume(slot, len);
 		return true;
@@ -330,7 +331,7 @@ static bool expect_body(
 	/* Whether the client sends the body all the same is unknown: what comes next could be either. */
 	reply.keep_alive = false;
 	answer_unhandled(service, slot, match, &reply);
-	consume_all(slot);
+	consume_all(service, slot);
 	return false;
 }
 
@@ -351,7 +352,7 @@ bool handling_feed(struct service *service, struct slot *slot, int fd)
 			return true;
 		req = prepare(service, slot, message, false, &reply);
 		if (!req) {
-			consume_all(slot);
+			consume_all(service, slot);
 			return true;
 		}
 		begin(service, slot, fd, req, message);

@@ -35,6 +35,6 @@ void handling_abandon(struct service *service, struct slot *slot) REQUIRES(servi
 /* The first len bytes of input are answered. */
 void handling_consume(struct slot *slot, uint32_t len);
 /* The parse of a request partly here is over, one way or the other. */
-void handling_drop_message(struct slot *slot);
+void handling_drop_message(struct slots *slots, struct slot *slot);
 
 #endif

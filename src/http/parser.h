@@ -67,6 +67,7 @@ struct message {
 	bool chunked;
 	bool path_spelled;    /* the path has another spelling: path_normalise() before it is looked up */
 	bool expect_continue; /* RFC 9110 section 10.1.1 */
+	size_t charged;       /* its connection's: what it counts for in the process's account (slots_charge()) */
 	/* The parser's own. */
 	uint8_t phase;
 	uint32_t section;                    /* where the head or the trailers begin */

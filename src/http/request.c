@@ -34,7 +34,7 @@ void request_empty(struct rms_request *req)
 	if (req->chunked_body.data)
 		outbuf_finish(&req->chunked_body);
 	if (req->stream.begun || req->stream.on_room) {
-		outbuf_finish(&req->stream.bytes);
+		stream_drop(req);
 		req->stream = (struct stream){ 0 };
 	}
 	req->stream.bytes.failed = false;

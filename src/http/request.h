@@ -26,6 +26,7 @@ struct stream {
 	bool begun;
 	struct outbuf bytes; /* framed */
 	size_t sent;         /* of bytes, with the kernel */
+	size_t charged;      /* what they count for in the process's account */
 	rms_room_fn *on_room;
 	void *on_room_arg;
 	bool owed; /* a call of on_room */
@@ -68,6 +69,9 @@ static inline bool request_is_answered(const struct rms_request *req)
 {
 	return (req->replied || (req->stream.begun && !reply_has_body(&req->reply))) && !req->gone;
 }
+
+/* What was streamed and is not sent is not wanted any more. */
+void stream_drop(struct rms_request *req);
 
 /* NULL when out of memory. */
 struct rms_request *request_create(void);

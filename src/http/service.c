@@ -231,6 +231,16 @@ void service_stall(struct service *service, uint64_t ms)
 	service_wake(service);
 }
 
+bool service_charge(const struct service *service, size_t *charged, size_t bytes)
+{
+	if (bytes < *charged)
+		slots_credit(service->set.slots, *charged - bytes);
+	else if (bytes > *charged && !slots_charge(service->set.slots, bytes - *charged, service_most(service)))
+		return false;
+	*charged = bytes;
+	return true;
+}
+
 static void start_idle(struct service *service)
 {
 	/* After service_close() the loop turns no more: service_finish() frees what waits. */
@@ -278,8 +288,7 @@ void service_owe(struct service *service, struct rms_request *req)
 void service_gone(struct service *service, struct rms_request *req)
 {
 	req->gone = true;
-	outbuf_finish(&req->stream.bytes);
-	req->stream.sent = 0;
+	stream_drop(req);
 	service_owe(service, req);
 }
 

@@ -110,6 +110,15 @@ static inline bool service_is_ending(const struct service *service, const struct
 		(slot->role == ROLE_WORKER && atomic_load_explicit(&service->draining, memory_order_relaxed));
 }
 
+/* What all connections together may keep in buffers; 0: no bound, as for admin, which is answered at any load. */
+static inline uint64_t service_most(const struct service *service)
+{
+	return service->set.routers[ROLE_PUBLIC] ? service->set.conf->max_buffer_memory : 0;
+}
+
+/* Something counts for bytes from now on, and for *charged so far. False: no more may grow, and it counts as before. */
+bool service_charge(const struct service *service, size_t *charged, size_t bytes);
+
 /* On the loop's thread: no connection is looked at any more. */
 void service_pause(struct service *service);
 /* A request has been dealt with: the loop turns. */

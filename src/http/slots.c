@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,8 @@ struct slots {
 	_Atomic int end;
 	_Atomic uint32_t last_id;
 	struct slot *rows;
+	_Atomic uint32_t *peers; /* borrowed */
+	alignas(64) _Atomic uint64_t buffered;
 };
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the protocol needs lock-free 64-bit atomics");
@@ -23,11 +26,12 @@ _Static_assert(sizeof(struct slot) <= 144, "a connection's row has grown: 10,000
 
 struct slots *slots_create(int limit)
 {
-	struct slots *slots = calloc(1, sizeof(*slots));
+	struct slots *slots = aligned_alloc(alignof(struct slots), sizeof(*slots));
 	void *rows;
 
 	if (!slots)
 		return NULL;
+	memset(slots, 0, sizeof(*slots));
 	rows = mmap(NULL, (size_t)limit * sizeof(struct slot), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (rows == MAP_FAILED) {
@@ -73,7 +77,39 @@ void slot_enter(struct slot *slot, enum conn_state state, uint64_t deadline_ms)
 	assert(slot->state != CONN_CLOSING || state == CONN_CLOSING);
 	assert((state == CONN_HANDLING) == (slot->request && !slot->feeding));
 	slot->state = (uint8_t)state;
+	if (state == CONN_IDLE && slot->seen && deadline_ms)
+		deadline_ms |= SLOT_AT_REST;
 	atomic_store_explicit(&slot->deadline_ms, deadline_ms, memory_order_relaxed);
+}
+
+bool slots_charge(struct slots *slots, size_t bytes, uint64_t most)
+{
+	uint64_t now = atomic_load_explicit(&slots->buffered, memory_order_relaxed);
+
+	do {
+		if (most && (now > most || bytes > most - now))
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&slots->buffered, &now, now + bytes, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+void slots_credit(struct slots *slots, size_t bytes)
+{
+	uint64_t before = atomic_fetch_sub_explicit(&slots->buffered, bytes, memory_order_relaxed);
+
+	assert(before >= bytes);
+	(void)before;
+}
+
+uint64_t slots_buffered(const struct slots *slots)
+{
+	return atomic_load_explicit(&slots->buffered, memory_order_relaxed);
+}
+
+void slots_set_peers(struct slots *slots, _Atomic uint32_t *counts)
+{
+	slots->peers = counts;
 }
 
 struct slot *slots_open(struct slots *slots, int fd, enum slot_role role)
@@ -133,17 +169,25 @@ void slots_take(struct owner *owner, struct slot *slot)
 void slots_forget(struct slots *slots, int fd)
 {
 	struct slot *slot = slots_at(slots, fd);
+	size_t freed = (size_t)slot->in_cap + slot->out_cap;
 
 	if (slot->in_cap)
 		free(slot->in);
 	if (slot->out_cap)
 		free(slot->out);
 	if (slot->message) {
+		freed += slot->message->charged;
 		message_finish(slot->message);
 		free(slot->message);
 	}
+	if (freed)
+		slots_credit(slots, freed);
+	if (slot->peer)
+		atomic_fetch_sub_explicit(&slots->peers[slot->peer], 1, memory_order_relaxed);
 	slot->in = slot->out = NULL;
+	slot->in_cap = slot->out_cap = 0;
 	slot->message = NULL;
+	slot->peer = 0;
 	atomic_store_explicit(&slot->deadline_ms, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->word, 0, memory_order_release);
 }

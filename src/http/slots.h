@@ -59,7 +59,7 @@ enum slot_repeat {
 
 struct slot {
 	_Atomic uint64_t word;        /* generation << 32 | owner's id; 0: free, or in the control thread's hands */
-	_Atomic uint64_t deadline_ms; /* on the uv_hrtime() clock; 0: none. Also read by the sweep, without the lock */
+	_Atomic uint64_t deadline_ms; /* slot_deadline(), and SLOT_AT_REST. Also read by the sweep, without the lock */
 	uint32_t generation;          /* of the last give */
 	uint32_t interest;            /* the epoll events asked for; 0: only that it is reset */
 	uint8_t role, state;          /* enum slot_role, enum conn_state */
@@ -81,8 +81,11 @@ struct slot {
 	uint8_t closed_reason;        /* METRIC_connections_closed + this, with close_after */
 	uint8_t lost;                 /* so many workers were lost with its first request in a handler; at most 255 */
 	uint8_t moved;                /* enum metrics_rehomed: why it waits, while no worker has it */
-	uint32_t running_len;         /* bytes of in that are the running request's */
-	char *in;                     /* received, from the first byte of the oldest unanswered request at in_off */
+	union {
+		uint32_t running_len; /* bytes of in that are the running request's */
+		uint32_t awaits;      /* while parked (mover.c): the owner whose thread is to end first */
+	};
+	char *in; /* received, from the first byte of the oldest unanswered request at in_off */
 	uint32_t in_off, in_len, in_cap;
 	uint32_t out_off, out_len, out_cap;
 	char *out;                            /* finished replies that the kernel has not taken: out_off to out_len */
@@ -93,9 +96,12 @@ struct slot {
 	uint64_t owed_first_ns, owed_rest_ns; /* starts of the replies in out: of the first, of all others */
 	uint32_t owed;                        /* replies in out */
 	uint32_t unsent; /* while writing: bytes the client had not taken from the kernel at the last look */
-	uint32_t awaits; /* while parked (mover.c): the owner whose thread is to end first */
 	uint32_t served; /* requests answered */
+	uint32_t peer;   /* which of slots_set_peers()'s counts it is in; 0: none */
 };
+
+/* In deadline_ms: it has been answered, and waits for its next request; keepalive_timeout ends at the deadline. */
+#define SLOT_AT_REST (UINT64_C(1) << 63)
 
 /* One thread's hold on its slots. Embedded in struct service (conn.h). */
 struct owner {
@@ -120,6 +126,21 @@ int slots_end(const struct slots *slots);
 /* A number for an owner, never given out before. Any thread. */
 uint32_t slots_next_id(struct slots *slots);
 
+/*
+ * The account of the memory that connections keep between two turns: their input and output, a request partly here,
+ * streamed bytes that wait. Any thread. What is charged is to be credited when it is freed.
+ */
+/* False: that would be more than most (0: no bound) in all, and nothing is charged. */
+bool slots_charge(struct slots *slots, size_t bytes, uint64_t most);
+void slots_credit(struct slots *slots, size_t bytes);
+uint64_t slots_buffered(const struct slots *slots);
+
+/*
+ * Control thread, before the first slot with a peer is open. counts, lent: how many connections each client has; the
+ * one of a slot goes down when it is freed, on whatever thread.
+ */
+void slots_set_peers(struct slots *slots, _Atomic uint32_t *counts);
+
 /* Any thread. The id of the slot's owner; 0: none. */
 static inline uint32_t slot_owner(const struct slot *slot)
 {
@@ -129,7 +150,7 @@ static inline uint32_t slot_owner(const struct slot *slot)
 /* Any thread. On the clock of uv_hrtime(), in ms; 0: none. */
 static inline uint64_t slot_deadline(const struct slot *slot)
 {
-	return atomic_load_explicit(&slot->deadline_ms, memory_order_relaxed);
+	return atomic_load_explicit(&slot->deadline_ms, memory_order_relaxed) & ~SLOT_AT_REST;
 }
 
 static inline uint64_t slot_tag(const struct slot *slot, int fd)
@@ -137,7 +158,7 @@ static inline uint64_t slot_tag(const struct slot *slot, int fd)
 	return (uint64_t)slot->generation << 32 | (uint32_t)fd;
 }
 
-/* The one way into a state; the drawing above. deadline_ms as in the slot. */
+/* The one way into a state; the drawing above. deadline_ms: 0 for none. */
 void slot_enter(struct slot *slot, enum conn_state state, uint64_t deadline_ms);
 
 /* Control thread. A fresh slot for a connection just accepted, in its hands. */

@@ -10,6 +10,25 @@ enum { FRAME = 20 }; /* more than the longest chunk line and the line end behind
 
 static const char last_chunk[] = "0\r\n\r\n";
 
+void stream_drop(struct rms_request *req)
+{
+	outbuf_finish(&req->stream.bytes);
+	req->stream.sent = 0;
+	(void)service_charge(req->service, &req->stream.charged, 0);
+}
+
+/* The bytes have grown. Too much of them, with all that others keep, and the reply cannot go on. */
+static void account(struct rms_request *req)
+{
+	struct stream *stream = &req->stream;
+
+	if (service_charge(req->service, &stream->charged, stream->bytes.cap))
+		return;
+	metrics_add(req->service->set.shard, METRIC_errors + ERROR_MEMORY, 1);
+	stream_drop(req);
+	stream->bytes.failed = true;
+}
+
 /* What the app did in a call goes to the connection when it returns; else the loop sees to it. */
 static void hand_over(struct rms_request *req)
 {
@@ -45,6 +64,7 @@ void rms_reply_begin(struct rms_request *req, int status, const char *type)
 	req->stream.begun = true;
 	reply_stamp_update(&service->stamp);
 	reply_write_head(&req->stream.bytes, reply, &service->stamp);
+	account(req);
 	hand_over(req);
 }
 
@@ -74,6 +94,7 @@ bool rms_reply_write(struct rms_request *req, const void *bytes, size_t len)
 		put_chunk(out, bytes, len);
 	else
 		outbuf_append(out, bytes, len);
+	account(req);
 	hand_over(req);
 	return !out->failed;
 }
@@ -84,6 +105,7 @@ void rms_reply_end(struct rms_request *req)
 		return;
 	if (req->reply.framing == FRAMING_CHUNKED && reply_has_body(&req->reply))
 		outbuf_append(&req->stream.bytes, last_chunk, sizeof(last_chunk) - 1);
+	account(req);
 	req->replied = true;
 	hand_over(req);
 }

@@ -12,42 +12,53 @@
 
 #include "http/request.h"
 
-enum { BATCH_KEEP = 256 * 1024, ROUND = 256 };
+enum {
+	BATCH_KEEP = 256 * 1024,
+	STREAM_KEEP = 16 * 1024, /* of each streamed reply, so that many that say little now and then cost little */
+	ROUND = 256,
+};
 
-/* bytes in a block of their own; *cap is its size. */
-static char *own(const char *bytes, size_t len, uint32_t *cap)
+/* bytes in a block of their own; *cap is its size. NULL: out of memory, or more than most in all. */
+static char *own(struct slots *slots, uint64_t most, const char *bytes, size_t len, uint32_t *cap)
 {
 	size_t size = (len + ROUND - 1) / ROUND * ROUND;
-	char *copy = size <= UINT32_MAX ? malloc(size) : NULL;
+	char *copy;
 
-	if (!copy)
+	if (size > UINT32_MAX || !slots_charge(slots, size, most))
 		return NULL;
+	copy = malloc(size);
+	if (!copy) {
+		slots_credit(slots, size);
+		return NULL;
+	}
 	memcpy(copy, bytes, len);
 	*cap = (uint32_t)size;
 	return copy;
 }
 
-static void free_input(struct slot *slot)
+static void free_input(struct slots *slots, struct slot *slot)
 {
-	if (slot->in_cap)
+	if (slot->in_cap) {
 		free(slot->in);
+		slots_credit(slots, slot->in_cap);
+	}
 	slot->in = NULL;
 	slot->in_off = slot->in_len = slot->in_cap = 0;
 }
 
-bool transfer_own_input(struct slot *slot)
+bool transfer_own_input(struct slots *slots, struct slot *slot, uint64_t most)
 {
 	uint32_t len = slot->in_len - slot->in_off;
 	uint32_t cap;
 	char *copy;
 
 	if (!len) {
-		free_input(slot);
+		free_input(slots, slot);
 		return true;
 	}
 	if (slot->in_cap)
 		return true;
-	copy = own(slot->in + slot->in_off, len, &cap);
+	copy = own(slots, most, slot->in + slot->in_off, len, &cap);
 	if (!copy)
 		return false;
 	slot->in = copy;
@@ -57,14 +68,19 @@ bool transfer_own_input(struct slot *slot)
 	return true;
 }
 
-bool transfer_own_output(struct slot *slot)
+void transfer_drop_input(struct slots *slots, struct slot *slot)
+{
+	free_input(slots, slot);
+}
+
+bool transfer_own_output(struct slots *slots, struct slot *slot)
 {
 	uint32_t cap;
 	char *copy;
 
 	if (slot->out_cap || !slot->out_len)
 		return true;
-	copy = own(slot->out + slot->out_off, slot->out_len - slot->out_off, &cap);
+	copy = own(slots, 0, slot->out + slot->out_off, slot->out_len - slot->out_off, &cap);
 	if (!copy)
 		return false;
 	slot->out = copy;
@@ -74,9 +90,11 @@ bool transfer_own_output(struct slot *slot)
 	return true;
 }
 
-/* Behind the slot's own bytes. */
-static bool append(char **block, uint32_t *off, uint32_t *len, uint32_t *cap, const char *bytes, size_t n)
+/* Behind the slot's own bytes. False: out of memory, or more than the service may in all; the block is as it was. */
+static bool append(const struct service *service, char **block, uint32_t *off, uint32_t *len, uint32_t *cap,
+	const char *bytes, size_t n)
 {
+	struct slots *slots = service->set.slots;
 	size_t used = *len - *off;
 	size_t size = *cap ? *cap : ROUND;
 	char *grown = *block;
@@ -91,9 +109,13 @@ static bool append(char **block, uint32_t *off, uint32_t *len, uint32_t *cap, co
 	if (size > UINT32_MAX)
 		return false;
 	if (size > *cap) {
-		grown = realloc(*block, size);
-		if (!grown)
+		if (!slots_charge(slots, size - *cap, service_most(service)))
 			return false;
+		grown = realloc(*block, size);
+		if (!grown) {
+			slots_credit(slots, size - *cap);
+			return false;
+		}
 	}
 	memcpy(grown + used, bytes, n);
 	*block = grown;
@@ -119,14 +141,14 @@ enum transfer transfer_receive(struct service *service, struct slot *slot, int f
 	slot->seen = true;
 	slot->received_ns = service->turn_ns;
 	if (slot->in_off == slot->in_len) {
-		free_input(slot);
+		free_input(service->set.slots, slot);
 		slot->in = service->read_buffer;
 		slot->in_len = (uint32_t)n;
 		slot->started_ns = service->turn_ns;
 		return TRANSFER_DONE;
 	}
-	if (!append(&slot->in, &slot->in_off, &slot->in_len, &slot->in_cap, service->read_buffer, (size_t)n))
-		return TRANSFER_BROKEN;
+	if (!append(service, &slot->in, &slot->in_off, &slot->in_len, &slot->in_cap, service->read_buffer, (size_t)n))
+		return TRANSFER_FULL;
 	return TRANSFER_DONE;
 }
 
@@ -164,7 +186,8 @@ static enum transfer keep_rest(struct service *service, struct slot *slot, size_
 	struct outbuf *batch = &service->batch;
 
 	if (!slot->out_cap) {
-		slot->out = own(batch->data + n, batch->len - n, &slot->out_cap);
+		slot->out =
+			own(service->set.slots, service_most(service), batch->data + n, batch->len - n, &slot->out_cap);
 		slot->out_len = (uint32_t)(batch->len - n);
 		slot->out_off = 0;
 	} else {
@@ -173,6 +196,7 @@ static enum transfer keep_rest(struct service *service, struct slot *slot, size_
 	outbuf_reset(batch, BATCH_KEEP);
 	if (!slot->out) {
 		slot->out_len = slot->out_cap = 0;
+		metrics_add(service->set.shard, METRIC_errors + ERROR_MEMORY, 1);
 		return TRANSFER_BROKEN;
 	}
 	return TRANSFER_BLOCKED;
@@ -190,8 +214,10 @@ enum transfer transfer_send(struct service *service, struct slot *slot, int fd)
 		return TRANSFER_BROKEN;
 	}
 	if (slot->out_cap) {
-		if (len && !append(&slot->out, &slot->out_off, &slot->out_len, &slot->out_cap, bytes, len))
+		if (len && !append(service, &slot->out, &slot->out_off, &slot->out_len, &slot->out_cap, bytes, len)) {
+			metrics_add(service->set.shard, METRIC_errors + ERROR_MEMORY, 1);
 			return TRANSFER_BROKEN;
+		}
 		bytes = slot->out + slot->out_off;
 		len = slot->out_len - slot->out_off;
 	}
@@ -209,8 +235,10 @@ enum transfer transfer_send(struct service *service, struct slot *slot, int fd)
 		metrics_add(service->set.shard, METRIC_response_bytes, (uint64_t)n);
 	if (n < (ssize_t)len)
 		return keep_rest(service, slot, n > 0 ? (size_t)n : 0);
-	if (slot->out_cap)
+	if (slot->out_cap) {
 		free(slot->out);
+		slots_credit(service->set.slots, slot->out_cap);
+	}
 	slot->out = NULL;
 	slot->out_off = slot->out_len = slot->out_cap = 0;
 	outbuf_reset(batch, BATCH_KEEP);
@@ -237,8 +265,9 @@ enum transfer transfer_stream(struct service *service, struct slot *slot, int fd
 	stream->sent += (size_t)n;
 	left -= (size_t)n;
 	if (!left) {
-		outbuf_reset(bytes, BATCH_KEEP);
+		outbuf_reset(bytes, STREAM_KEEP);
 		stream->sent = 0;
+		(void)service_charge(service, &stream->charged, bytes->cap);
 		return TRANSFER_DONE;
 	}
 	if (stream->sent >= left) {

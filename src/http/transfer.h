@@ -18,6 +18,7 @@ struct stream;
 enum transfer {
 	TRANSFER_DONE,    /* received: at least a byte; sent: everything */
 	TRANSFER_BLOCKED, /* nothing there; or the kernel has not taken all, and the rest is the slot's own */
+	TRANSFER_FULL,    /* received: but there is no memory for it, and it is lost */
 	TRANSFER_EOF,     /* received: the client has closed its side */
 	TRANSFER_BROKEN,  /* reset, or out of memory: close it */
 };
@@ -34,8 +35,12 @@ uint32_t transfer_unsent(int fd);
 /* Receives and throws away. DONE: there may be more. */
 enum transfer transfer_discard(struct service *service, int fd) REQUIRES(service->owner.lock);
 
-/* Input and output that the slot borrows become its own; input that is used up is freed. false: out of memory. */
-bool transfer_own_input(struct slot *slot);
-bool transfer_own_output(struct slot *slot);
+/*
+ * Input and output that the slot borrows become its own; input that is used up is freed. false: out of memory, or of
+ * the most that connections may keep (0: no bound). A reply is never lost for that.
+ */
+bool transfer_own_input(struct slots *slots, struct slot *slot, uint64_t most);
+bool transfer_own_output(struct slots *slots, struct slot *slot);
+void transfer_drop_input(struct slots *slots, struct slot *slot);
 
 #endif

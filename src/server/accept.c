@@ -1,12 +1,16 @@
 /* accept.c - who gets a connection that came in. */
 #include "server/accept.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "http/conn.h"
 #include "server/state.h"
+#include "worker/evict.h"
+
+enum { EVICTED_LOG_MS = 10000 }; /* between two lines about it */
 
 struct worker *accept_pick(struct server *server, uint64_t key)
 {
@@ -46,10 +50,58 @@ static void shed(struct server *server, int fd, unsigned reason, const char *why
 /* Or else fd is refused. */
 static bool has_room(struct server *server, int fd)
 {
-	if (fleet_connections(server->fleet) < server->max_connections && fd < server->limit)
+	bool short_of_fds = reserve_is_reached(&server->reserve, fd);
+
+	if (!short_of_fds && fleet_connections(server->fleet) < server->max_connections)
 		return true;
 	shed(server, fd, SHED_MAX_CONNECTIONS, "Service Unavailable: too many connections\n");
+	if (short_of_fds)
+		reserve_pause(&server->reserve, EMFILE);
 	return false;
+}
+
+/* Opens fd's slot, and counts it for its client; or else fd is refused. */
+static bool open_slot(struct server *server, int fd, enum slot_role role, const struct sockaddr *peer)
+{
+	uint32_t index = 0;
+	struct slot *slot;
+
+	if (server->peers && !peers_add(server->peers, peer, server->conf->max_connections_per_ip, &index)) {
+		shed(server, fd, SHED_PER_IP, "Service Unavailable: too many connections from your address\n");
+		return false;
+	}
+	slot = slots_open(server->slots, fd, role);
+	slot->peer = index;
+	conn_accepted(slot, server->conf);
+	return true;
+}
+
+/* A sixteenth is kept free, as long as somebody is idle. */
+static int64_t part(int64_t max_connections)
+{
+	return max_connections < 16 ? 1 : max_connections / 16;
+}
+
+void accept_relieve(struct server *server)
+{
+	int64_t at_once = part(server->max_connections);
+	int64_t over = fleet_connections(server->fleet) - (server->max_connections - at_once);
+	uint64_t now_ms = uv_hrtime() / 1000000;
+	unsigned evicted;
+
+	if (server->reserve.paused)
+		over = at_once;
+	if (over > 0 && now_ms - server->relieved_ms >= EVICT_TICK_MS) {
+		server->relieved_ms = now_ms;
+		evicted = fleet_evict(server->fleet, (unsigned)(over < at_once ? over : at_once));
+		metrics_add(server->shard, METRIC_evicted, evicted);
+		server->evicted += evicted;
+	}
+	if (server->evicted && now_ms - server->evicted_log_ms >= EVICTED_LOG_MS) {
+		log_info("idle connections were closed to make room", "connections=%u", server->evicted);
+		server->evicted = 0;
+		server->evicted_log_ms = now_ms;
+	}
 }
 
 void accept_refuse(void *arg, int fd)
@@ -69,7 +121,8 @@ void accept_public(struct listener *listener, int fd, const struct sockaddr *pee
 		accept_refuse(server, fd);
 		return;
 	}
-	conn_accepted(slots_open(server->slots, fd, ROLE_PUBLIC), server->conf);
+	if (!open_slot(server, fd, ROLE_PUBLIC, peer))
+		return;
 	fleet_give(server->fleet, worker, fd);
 }
 
@@ -79,14 +132,12 @@ void accept_worker(struct listener *listener, int fd, const struct sockaddr *pee
 	struct server *server = listener->owner;
 	struct worker *worker = fleet_worker(server->fleet, (unsigned)(listener - server->doors.workers));
 
-	(void)peer;
 	if (worker_state(worker) != STATE_UP) {
 		close(fd);
 		return;
 	}
-	if (!has_room(server, fd))
+	if (!has_room(server, fd) || !open_slot(server, fd, ROLE_WORKER, peer))
 		return;
-	conn_accepted(slots_open(server->slots, fd, ROLE_WORKER), server->conf);
 	fleet_give(server->fleet, worker, fd);
 }
 

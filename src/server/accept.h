@@ -14,6 +14,9 @@ struct server;
 /* NULL: none is up. key: dispatch_key() of the client's address. */
 struct worker *accept_pick(struct server *server, uint64_t key);
 
+/* To be called often: makes room for new connections when they, or descriptors, run short. */
+void accept_relieve(struct server *server);
+
 /* Hooks of the fleet; arg is the server. */
 struct worker *accept_pick_again(void *arg, int fd);
 void accept_refuse(void *arg, int fd);

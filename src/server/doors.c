@@ -46,8 +46,8 @@ static int open_publics(struct doors *doors, const struct doors_setup *setup, st
 		return UV_ENOMEM;
 	for (unsigned i = 0; i < listen->n; i++) {
 		const struct value_address *address = &listen->items[i];
-		int err = listener_bind(&doors->publics[i], address, (int)setup->conf->backlog, 0666, setup->shard,
-			setup->loop, setup->on_publics, setup->owner);
+		int err = listener_bind(&doors->publics[i], address, (int)setup->conf->backlog, 0666, setup->reserve,
+			false, setup->loop, setup->on_publics, setup->owner);
 
 		/* From here on connections queue; until they are accepted nobody else can have the address. */
 		if (!err) {
@@ -78,8 +78,8 @@ static int open_workers(struct doors *doors, const struct doors_setup *setup, st
 	for (unsigned i = 0; i < doors->n_workers; i++) {
 		struct value_address address = conf_worker_address(conf, i);
 		struct listener *listener = &doors->workers[i];
-		int err = listener_bind(
-			listener, &address, (int)conf->backlog, 0, NULL, setup->loop, setup->on_worker, setup->owner);
+		int err = listener_bind(listener, &address, (int)conf->backlog, 0, setup->reserve, false, setup->loop,
+			setup->on_worker, setup->owner);
 
 		if (err < 0) {
 			snprintf(
@@ -115,8 +115,8 @@ static int open_control(struct doors *doors, const struct doors_setup *setup, st
 	un->sun_family = AF_UNIX;
 	snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
 	if (!err)
-		err = listener_bind(&doors->control, &address, (int)setup->conf->backlog, 0600, NULL, setup->loop,
-			setup->on_control, setup->owner);
+		err = listener_bind(&doors->control, &address, (int)setup->conf->backlog, 0600, setup->reserve, true,
+			setup->loop, setup->on_control, setup->owner);
 	if (!err)
 		err = listener_listen(&doors->control);
 	if (err < 0)
@@ -129,8 +129,8 @@ static int open_control(struct doors *doors, const struct doors_setup *setup, st
 static int open_admin(struct doors *doors, const struct doors_setup *setup, struct outbuf *error)
 {
 	const struct value_address *address = &setup->conf->admin_listen;
-	int err = listener_bind(&doors->admin, address, (int)setup->conf->backlog, 0666, NULL, setup->loop,
-		setup->on_admin, setup->owner);
+	int err = listener_bind(&doors->admin, address, (int)setup->conf->backlog, 0666, setup->reserve, true,
+		setup->loop, setup->on_admin, setup->owner);
 
 	if (!err)
 		err = listener_listen(&doors->admin);
@@ -241,6 +241,14 @@ int doors_start_public(struct doors *doors)
 	for (unsigned i = 0; i < doors->n_publics && !err; i++)
 		err = listener_start(&doors->publics[i]);
 	return err;
+}
+
+void doors_hold_public(struct doors *doors, bool hold)
+{
+	for (unsigned i = 0; i < doors->n_publics; i++)
+		listener_hold(&doors->publics[i], hold);
+	for (unsigned i = 0; i < doors->n_workers; i++)
+		listener_hold(&doors->workers[i], hold);
 }
 
 void doors_close_public(struct doors *doors)

@@ -27,7 +27,7 @@ struct doors {
 struct doors_setup {
 	const struct conf *conf;
 	struct fleet *fleet;
-	struct metrics_shard *shard;
+	struct reserve *reserve;
 	uv_loop_t *loop;
 	void *owner;
 	listener_fn *on_publics, *on_worker, *on_admin, *on_control;
@@ -47,6 +47,8 @@ int doors_hand_over(struct doors *doors, uid_t uid, gid_t gid, struct outbuf *er
 int doors_start_admin(struct doors *doors);
 /* The public ones are accepted from now on. */
 int doors_start_public(struct doors *doors);
+/* All but admin and control pause, or go on. */
+void doors_hold_public(struct doors *doors, bool hold);
 /* Closes all but admin and control. */
 void doors_close_public(struct doors *doors);
 void doors_close(struct doors *doors);

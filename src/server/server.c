@@ -24,6 +24,8 @@ enum {
 	RESERVE = 64 + REFUSAL_KEPT + ADMIN_CONNECTIONS, /* the first: the log, libraries, an accept on its way */
 	RESERVE_ENDING = 4 * 8, /* threads beyond the workers' own that have lost their connections */
 	RESERVE_WORKER = 8,     /* a loop and its set, twice while one ends and one starts; its listener */
+	KEPT = ADMIN_CONNECTIONS +
+		16, /* of the reserve, in which no client gets: the rest is for what comes and goes */
 	STOP_TICK_MS = 5,
 	CLOSE_IDLE_TICKS = 20, /* of these: how often connections that have just become idle are looked for */
 	END_MS = 1000,         /* for threads to end, after which the process does not wait for them */
@@ -40,6 +42,7 @@ static void close_all(struct server *server)
 {
 	server->phase = PHASE_CLOSED;
 	doors_close(&server->doors);
+	reserve_close(&server->reserve);
 	refusal_close(&server->refusal);
 	uv_close((uv_handle_t *)&server->signals, NULL);
 	uv_close((uv_handle_t *)&server->beat, NULL);
@@ -222,6 +225,15 @@ static void on_beat(uv_timer_t *timer)
 
 	if (server->admin)
 		admin_beat(server->admin);
+	if (server->phase == PHASE_RUNNING)
+		accept_relieve(server);
+}
+
+static void on_reserve(void *arg, bool paused)
+{
+	struct server *server = arg;
+
+	doors_hold_public(&server->doors, paused);
 }
 
 /* All but those that tell of a fault in the program itself; for every thread that is started from here on. */
@@ -302,7 +314,7 @@ static int open_doors(struct server *server, struct outbuf *error)
 	struct doors_setup setup = {
 		.conf = server->conf,
 		.fleet = server->fleet,
-		.shard = server->shard,
+		.reserve = &server->reserve,
 		.loop = &server->loop,
 		.owner = server,
 		.on_publics = accept_public,
@@ -358,6 +370,17 @@ static int leave_root(struct server *server, struct outbuf *error)
 	return err < 0 ? err : privileges_drop(user, error);
 }
 
+static int build_bounds(struct server *server)
+{
+	if (server->conf->max_connections_per_ip) {
+		server->peers = peers_create((unsigned)server->limit);
+		if (!server->peers)
+			return UV_ENOMEM;
+		slots_set_peers(server->slots, peers_counts(server->peers));
+	}
+	return reserve_open(&server->reserve, &server->loop, server->limit, KEPT, server->shard, on_reserve, server);
+}
+
 /* Everything up to the first thread. */
 static int build(struct server *server, struct outbuf *error)
 {
@@ -370,6 +393,8 @@ static int build(struct server *server, struct outbuf *error)
 	if (!server->slots)
 		return UV_ENOMEM;
 	err = build_metrics(server);
+	if (!err)
+		err = build_bounds(server);
 	if (!err)
 		err = routes_build(&server->routes, server->app, server->conf, server->metrics, error);
 	if (!err)
@@ -398,6 +423,7 @@ static void finish(struct server *server)
 	routes_finish(&server->routes);
 	metrics_destroy(server->metrics);
 	slots_destroy(server->slots);
+	peers_destroy(server->peers);
 	faults_finish(&server->faults);
 	close(server->signal_fd);
 	uv_loop_close(&server->loop);

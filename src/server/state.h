@@ -10,7 +10,9 @@
 
 #include "admin/admin.h"
 #include "front/dispatch.h"
+#include "front/peers.h"
 #include "front/refusal.h"
+#include "front/reserve.h"
 #include "server/doors.h"
 #include "server/routes.h"
 #include "server/server.h"
@@ -35,6 +37,10 @@ struct server {
 	struct doors doors;
 	struct listener *deaf; /* a worker's own, that would not listen at the start; NULL: none */
 	struct refusal refusal;
+	struct reserve reserve;
+	struct peers *peers;                  /* NULL: max_connections_per_ip is 0 */
+	unsigned evicted;                     /* and not logged yet */
+	uint64_t relieved_ms, evicted_log_ms; /* when accept_relieve() last looked, and last logged */
 	struct dispatch_candidate candidates[DISPATCH_MAX];
 	int signal_fd;
 	uv_poll_t signals;

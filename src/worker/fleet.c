@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "worker/evict.h"
 #include "worker/state.h"
 
 unsigned fleet_size(const struct fleet *fleet)
@@ -340,6 +341,11 @@ void fleet_close_idle(struct fleet *fleet)
 		atomic_store_explicit(&service->closing, true, memory_order_relaxed);
 		service_wake(service);
 	}
+}
+
+unsigned fleet_evict(struct fleet *fleet, unsigned most)
+{
+	return evict_idle(&fleet->sweep, fleet->set.conf->keepalive_timeout, most);
 }
 
 int64_t fleet_connections(const struct fleet *fleet)

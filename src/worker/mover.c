@@ -151,6 +151,7 @@ static void unpark(struct mover *mover, int fd)
 	slots_take(&mover->parked, slot);
 	lock_release(&mover->parked.lock);
 	mover->n_parked--;
+	slot->awaits = 0;
 	slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + mover->conf->header_timeout);
 	(void)rehome(mover, pick(mover, fd), fd, true, slot->moved);
 }

@@ -13,7 +13,7 @@ static struct service *find(const struct sweep *sweep, uint32_t id)
 	return NULL;
 }
 
-static void look_at(struct sweep *sweep, int fd, uint64_t now_ms)
+void sweep_look_at(struct sweep *sweep, int fd, uint64_t now_ms)
 {
 	struct slot *slot = slots_at(sweep->slots, fd);
 	uint64_t deadline = slot_deadline(slot);
@@ -41,7 +41,7 @@ static void on_timer(uv_timer_t *timer)
 	if (stop > end)
 		stop = end;
 	for (int fd = sweep->next; fd < stop; fd++)
-		look_at(sweep, fd, now_ms);
+		sweep_look_at(sweep, fd, now_ms);
 	sweep->next = stop < end ? stop : 0;
 }
 

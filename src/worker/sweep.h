@@ -31,6 +31,8 @@ struct sweep {
 
 void sweep_start(struct sweep *sweep, struct slots *slots, struct mover *mover, uv_loop_t *loop);
 void sweep_close(struct sweep *sweep);
+/* If the deadline of fd's slot has passed: whoever it is about is told now. */
+void sweep_look_at(struct sweep *sweep, int fd, uint64_t now_ms);
 /* Its connections are looked after from now on; until sweep_drop(), service is lent. */
 void sweep_add(struct sweep *sweep, struct service *service);
 void sweep_drop(struct sweep *sweep, struct service *service);

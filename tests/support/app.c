@@ -1,6 +1,7 @@
 /* app.c - the app that system tests run: handlers that echo, wait, block, and answer at length. */
 #include "support/app.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,36 @@ static void get_worker(struct rms_request *req, void *state)
 	rms_reply_text(req, 200, rms_request_worker(req));
 }
 
+static _Atomic int held_descriptors[4096];
+static _Atomic unsigned n_held;
+
+/* An app that leaks descriptors, or has many files open. */
+static void post_hold(struct rms_request *req, void *state)
+{
+	unsigned long n = app_number(req, "n"), got = 0;
+
+	(void)state;
+	for (; got < n && atomic_load(&n_held) < sizeof(held_descriptors) / sizeof(held_descriptors[0]); got++) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			break;
+		held_descriptors[atomic_fetch_add(&n_held, 1)] = fd;
+	}
+	rms_reply_textf(req, 200, "%lu\n", got);
+}
+
+static void post_let_go(struct rms_request *req, void *state)
+{
+	unsigned n = atomic_load(&n_held);
+
+	(void)state;
+	atomic_store(&n_held, 0);
+	for (unsigned i = 0; i < n; i++)
+		close(held_descriptors[i]);
+	rms_reply_textf(req, 200, "%u\n", n);
+}
+
 /* What reached the handler, a line each. */
 static void get_asked(struct rms_request *req, void *state)
 {
@@ -230,6 +261,8 @@ static const struct rms_route routes[] = {
 	{ "GET", "/worker", get_worker, NULL, NULL },
 	{ "GET", "/asked", get_asked, NULL, NULL },
 	{ "GET", "/host", get_host, NULL, NULL },
+	{ "POST", "/hold/:n", post_hold, NULL, NULL },
+	{ "POST", "/let-go", post_let_go, NULL, NULL },
 	{ "GET", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
 	{ "POST", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },
 	{ "PUT", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },

@@ -424,6 +424,18 @@ long daemon_rss_kb(struct daemon *daemon)
 	return strtol(line + 6, NULL, 10);
 }
 
+double daemon_cpu_ms(struct daemon *daemon)
+{
+	const char *stat = program_file(keepf("/proc/%d/stat", (int)daemon->pid), NULL);
+	unsigned long user = 0, system = 0;
+
+	/* Behind the name, which may hold anything. */
+	stat = strrchr(stat, ')');
+	assert_non_null(stat);
+	assert_int_equal(sscanf(stat + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	return (double)(user + system) * 1e3 / (double)sysconf(_SC_CLK_TCK);
+}
+
 static unsigned count_entries(const char *path)
 {
 	DIR *dir = opendir(path);

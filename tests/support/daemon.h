@@ -73,6 +73,8 @@ const char *daemon_metrics(struct daemon *daemon);
 /* From /proc. */
 long daemon_rss_kb(struct daemon *daemon);
 unsigned daemon_fds(struct daemon *daemon);
+/* Processor time that it has used so far. */
+double daemon_cpu_ms(struct daemon *daemon);
 unsigned daemon_threads(struct daemon *daemon);
 
 /* Is it one that a sanitizer slows down and makes larger? */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +94,14 @@ static void redirect(const char *file, int to)
 	close(fd);
 }
 
+/* Of the programs started from now on; 0: ours. */
+static unsigned file_limit;
+
+void program_limit_files(unsigned n)
+{
+	file_limit = n;
+}
+
 pid_t program_start(const char *const argv[], const char *out, const char *err)
 {
 	pid_t pid;
@@ -103,6 +112,12 @@ pid_t program_start(const char *const argv[], const char *out, const char *err)
 	if (pid > 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (file_limit) {
+		struct rlimit limit = { file_limit, file_limit };
+
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			_exit(126);
+	}
 	redirect("/dev/null", STDIN_FILENO);
 	redirect(out, STDOUT_FILENO);
 	redirect(err, STDERR_FILENO);

@@ -29,6 +29,8 @@ struct output *program_run(const char *const argv[]);
 __attribute__((sentinel)) struct output *program_call(const char *file, ...);
 /* Starts it and returns at once; out and err are files to write, or NULL for our own. It dies with us. */
 pid_t program_start(const char *const argv[], const char *out, const char *err);
+/* Programs started from now on may have n descriptors; 0: as many as we. */
+void program_limit_files(unsigned n);
 /* Waits for its end: the status as above, or fails the test after ms. */
 int program_wait(pid_t pid, int ms);
 /* What a file holds, NUL-terminated; kept as above. "" if there is none. */

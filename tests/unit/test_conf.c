@@ -51,6 +51,8 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_string_equal(conf->control_socket, "/run/rmsd/rmsd.sock");
 	assert_int_equal(conf->balance, BALANCE_LEAST_CONN);
 	assert_int_equal(conf->max_connections, 0);
+	assert_int_equal(conf->max_connections_per_ip, 0);
+	assert_int_equal(conf->max_buffer_memory, 0);
 	assert_int_equal(conf->max_header_size, 16 << 10);
 	assert_int_equal(conf->max_uri_size, 8 << 10);
 	assert_int_equal(conf->max_header_fields, 100);
