@@ -127,6 +127,11 @@ static int bind_tcp(int fd, const struct value_address *address)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	/* Inherited by what is accepted. A reply leaves in one piece; the next one must not wait for an ACK. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/*
+	 * Replies that a client does not take wait with us, where write_timeout and max_buffer_memory hold, and not by
+	 * the megabyte in the kernel.
+	 */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){ LISTENER_UNSENT }, sizeof(int));
 	if (address->sa.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, address->any_host ? &off : &on, sizeof(on));
 	return bind(fd, (const struct sockaddr *)&address->sa, address->sa_len) < 0 ? -errno : 0;

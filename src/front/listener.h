@@ -15,8 +15,9 @@
 struct listener;
 
 enum {
-	LISTENER_BATCH = 64,     /* accepts a turn */
-	LISTENER_PAUSE_MS = 100, /* when the system has no descriptor or memory for another connection */
+	LISTENER_BATCH = 64,          /* accepts a turn */
+	LISTENER_UNSENT = 256 * 1024, /* bytes of a connection that the kernel has and has not sent yet */
+	LISTENER_PAUSE_MS = 100,      /* when the system has no descriptor or memory for another connection */
 };
 
 /* Takes fd: a non-blocking, close-on-exec socket. */

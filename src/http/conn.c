@@ -60,7 +60,7 @@ static void say_goodbye(struct service *service, struct slot *slot, int fd) REQU
 	bool unread = slot->linger || slot->in_off < slot->in_len;
 
 	if (!unread || slot->eof) {
-		close_now(service, slot, fd, slot->closed_reason);
+		end(service, slot, fd, slot->closed_reason, false);
 		return;
 	}
 	/* Closing with unread input makes the kernel send a reset, which may overtake the reply (RFC 9112 9.6). */
@@ -297,7 +297,7 @@ static void discard(struct service *service, struct slot *slot, int fd) REQUIRES
 	enum transfer received = transfer_discard(service, fd);
 
 	if (received == TRANSFER_EOF || received == TRANSFER_BROKEN)
-		close_now(service, slot, fd, slot->closed_reason);
+		end(service, slot, fd, slot->closed_reason, received == TRANSFER_BROKEN);
 }
 
 void conn_accepted(struct slot *slot, const struct conf *conf)

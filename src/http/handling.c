@@ -254,14 +254,16 @@ out_of_memory:
 	return NULL;
 }
 
-static struct reply reply_to(const struct service *service, const struct slot *slot, const struct message *message)
+static struct reply reply_to(const struct service *service, struct slot *slot, const struct message *message)
 {
 	const uint64_t most = service->set.conf->keepalive_requests;
+	bool last = most && slot->served + 1 >= most;
 
+	/* The client does not know yet: the next request may be on its way. */
+	slot->linger |= last && message->keep_alive;
 	return (struct reply){
 		.head_only = message->method == HTTP_HEAD,
-		.keep_alive =
-			message->keep_alive && !service_is_ending(service, slot) && (!most || slot->served + 1 < most),
+		.keep_alive = message->keep_alive && !service_is_ending(service, slot) && !last,
 		.old_client = message->minor == 0,
 	};
 }

@@ -35,10 +35,21 @@ static void look(struct seen *seen)
 		seen->replies.list[before.n].status == 200;
 }
 
+/*
+ * Once it has been read, the reply before the probe can't be lost by a reset; and who has asked for the end, was
+ * served, and goes on sending, may find the connection gone.
+ */
+static bool may_reset(const struct seen *seen)
+{
+	const struct replies *replies = &seen->replies;
+
+	return (seen->outcome->probed && replies->n == seen->n) ||
+		(replies->n && replies->list[replies->n - 1].status < 400);
+}
+
 static bool ends_well(const struct seen *seen)
 {
-	/* Once it has been read, the reply before the probe can't be lost by a reset. */
-	bool reset = seen->outcome->end == END_RESET && !(seen->outcome->probed && seen->replies.n == seen->n);
+	bool reset = seen->outcome->end == END_RESET && !may_reset(seen);
 
 	return !seen->replies.error && !seen->replies.partial && !reset && seen->outcome->end <= END_RESET &&
 		(seen->kept || seen->replies.n == seen->n);

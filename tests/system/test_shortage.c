@@ -131,6 +131,25 @@ static double buffered(struct daemon *daemon)
 	return daemon_metric(daemon, "rmsd_buffer_bytes", NULL);
 }
 
+static double await_more(struct daemon *daemon, double than)
+{
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS, now;
+
+	while ((now = buffered(daemon)) <= than)
+		if (wire_clock_ms() > until)
+			fail_msg("%g bytes are buffered, not more than %g", now, than);
+	return now;
+}
+
+/* What the first request that is kept takes: once its worker, whichever it is, has ended the turn that it came in. */
+static double await_first(struct daemon *daemon)
+{
+	await_more(daemon, 0);
+	for (int i = 1; i <= 3; i++)
+		reply_expect(wire_get(daemon_worker(daemon, keepf("app%d", i)), "/"), 200, NULL);
+	return buffered(daemon);
+}
+
 /* total bytes, of which a part is held back by the caller. */
 static char *upload(size_t total)
 {
@@ -151,11 +170,10 @@ static double measure_message(void)
 {
 	struct daemon *daemon = daemon_start("testapp", "", NULL);
 	struct wire *wire = wire_open(daemon_public(daemon));
-	double until = wire_clock_ms() + WIRE_PATIENCE_MS, n;
+	double n;
 
 	wire_send(wire, upload(5120), 2560);
-	while ((n = buffered(daemon)) == 0)
-		assert_true(wire_clock_ms() < until);
+	n = await_first(daemon);
 	wire_close(wire);
 	pressure_await_metric(daemon, "rmsd_buffer_bytes", 0);
 	daemon_stop(daemon);
@@ -210,8 +228,7 @@ static void who_asks_for_little_is_served_when_nothing_is_left(void **state)
 
 	(void)state;
 	wire_send(full, upload(5120), 2560);
-	while (!(most = buffered(daemon)))
-		;
+	most = await_first(daemon);
 	for (unsigned i = 0; i < 3; i++) {
 		wire = wire_open(daemon_public(daemon));
 		wire_put(wire, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nwhole");
@@ -240,8 +257,7 @@ static void the_account_holds_over_moves_and_losses(void **state)
 	(void)state;
 	wires[0] = wire_open(daemon_public(daemon));
 	wire_send(wires[0], text, 2000);
-	while (!(each = buffered(daemon)))
-		;
+	each = await_first(daemon);
 	for (unsigned i = 1; i < N; i++) {
 		wires[i] = wire_open(daemon_public(daemon));
 		wire_send(wires[i], text, 2000);
@@ -254,8 +270,7 @@ static void the_account_holds_over_moves_and_losses(void **state)
 	wire_put(chunked, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n");
 	wire_send(chunked, upload(1000), 1000);
 	wire_put(deferred, "GET /slow/700 HTTP/1.1\r\nHost: a\r\n\r\n");
-	while ((most = buffered(daemon)) <= (N + 1) * each)
-		;
+	most = await_more(daemon, (N + 1) * each);
 	daemon_do(daemon, "app1", "revive");
 	/* What runs is run again with what was kept of it. */
 	daemon_do(daemon, "app3", "kill");
