@@ -28,7 +28,9 @@ static void want(struct service *service, struct slot *slot, int fd, uint32_t ev
 	if (!slot->in_set || slot->interest == events)
 		return;
 	slot->interest = events;
-	pollset_mod(&service->owner.pollset, fd, events, slot_tag(slot, fd));
+	/* No event of those would bring it back. The one that comes unasked does, and it ends. */
+	if (pollset_mod(&service->owner.pollset, fd, events, slot_tag(slot, fd)) < 0)
+		shutdown(fd, SHUT_RDWR);
 }
 
 /* The last access to the slot. */

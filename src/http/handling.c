@@ -280,6 +280,7 @@ bool handling_run(struct service *service, struct slot *slot, int fd, struct mes
 			begin(service, slot, fd, req, message);
 	}
 	if (slot->feeding) {
+		assert(req);
 		slot_enter(slot, CONN_READING, slot_deadline(slot));
 		if (!feed(service, slot, req, message))
 			return false;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/conn.h"
@@ -319,9 +320,11 @@ void service_queue(struct service *service, struct slot *slot, uint64_t tag)
 		unsigned cap = service->ready_cap ? 2 * service->ready_cap : 64;
 		uint64_t *ready = realloc(service->ready, cap * sizeof(*ready));
 
-		/* Out of memory: its deadline, or the client's next byte, brings the connection back. */
-		if (!ready)
+		/* Out of memory, and no event may come for what is here already: let it be that of its end. */
+		if (!ready) {
+			shutdown((int)(tag & UINT32_MAX), SHUT_RDWR);
 			return;
+		}
 		service->ready = ready;
 		service->ready_cap = cap;
 	}

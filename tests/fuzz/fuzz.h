@@ -8,6 +8,7 @@
 #ifndef RMSD_TESTS_FUZZ_H
 #define RMSD_TESTS_FUZZ_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,16 +16,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+__attribute__((noreturn, format(printf, 4, 5))) static inline void fuzz_fail(
+	const char *file, int line, const char *condition, const char *facts, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "%s:%d: not so: %s: ", file, line, condition);
+	va_start(args, facts);
+	vfprintf(stderr, facts, args);
+	va_end(args);
+	fputc('\n', stderr);
+	abort();
+}
+
 /* In every build, and told on stderr with the facts that follow, as printf has them. */
-#define FUZZ_CHECK(condition, ...) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: not so: %s: ", __FILE__, __LINE__, #condition); \
-			fprintf(stderr, __VA_ARGS__); \
-			fputc('\n', stderr); \
-			abort(); \
-		} \
-	} while (0)
+#define FUZZ_CHECK(condition, ...) ((void)((condition) || (fuzz_fail(__FILE__, __LINE__, #condition, __VA_ARGS__), 0)))
 
 /* Where a stream of bytes is cut: lengths of pieces, each one more than its byte says, over and over. */
 struct fuzz_cuts {

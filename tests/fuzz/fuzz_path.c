@@ -85,42 +85,47 @@ static void check_normal(const char *path, size_t len)
 	}
 }
 
+/* What is made of path, and of that again. */
+static void check_spelling(char *path, size_t size, const char *plain, long plain_len)
+{
+	char *made = malloc(size + 1), *twice = malloc(size + 1);
+	long len;
+
+	FUZZ_CHECK(made && twice, "out of memory");
+	len = path_normalise(made, path, size);
+	FUZZ_CHECK((path_normalise(NULL, path, size) < 0) == (len < 0), "another verdict");
+	FUZZ_CHECK(len <= (long)size, "longer: %ld of %zu", len, size);
+	FUZZ_CHECK((len < 0) == (plain_len < 0) && (len < 0 || (len == plain_len && !memcmp(made, plain, (size_t)len))),
+		"%.*s", (int)size, path);
+	if (len >= 0) {
+		made[len] = '\0';
+		check_normal(made, (size_t)len);
+		FUZZ_CHECK(path_normalise(twice, made, (size_t)len) == len && !memcmp(twice, made, (size_t)len), "%s",
+			made);
+		/* A NUL's escape is no part of a path that is normal. */
+		FUZZ_CHECK(strstr(made, "%00") || path_is_normal(made, (size_t)len), "%s", made);
+		FUZZ_CHECK(!path_is_normal(path, size) || (len == (long)size && !memcmp(made, path, size)), "%.*s",
+			(int)size, path);
+		FUZZ_CHECK(path_normalise(path, path, size) == len && !memcmp(path, made, (size_t)len),
+			"not in place: %s", made);
+	}
+	free(made);
+	free(twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *path = (const char *)data;
-	char *block, *out, *again, *plain;
-	long len, other;
+	char *block, *plain;
 
 	if (!size || path[0] != '/' || !has_whole_escapes(path, size) || memchr(path, '\0', size))
 		return 0;
 	block = malloc(size);
-	out = malloc(size + 1);
-	again = malloc(size + 1);
 	plain = malloc(size + 1);
-	FUZZ_CHECK(block && out && again && plain, "out of memory");
+	FUZZ_CHECK(block && plain, "out of memory");
 	memcpy(block, path, size);
-	len = path_normalise(out, block, size);
-	FUZZ_CHECK((path_normalise(NULL, block, size) < 0) == (len < 0), "another verdict");
-	FUZZ_CHECK(len <= (long)size, "longer: %ld of %zu", len, size);
-	other = normalise(plain, path, size);
-	FUZZ_CHECK((len < 0) == (other < 0) && (len < 0 || (len == other && !memcmp(out, plain, (size_t)len))),
-		"%.*s: %.*s, not %.*s", (int)size, path, (int)len, len < 0 ? "" : out, (int)other, plain);
-	if (len >= 0) {
-		out[len] = '\0';
-		check_normal(out, (size_t)len);
-		FUZZ_CHECK(
-			path_normalise(again, out, (size_t)len) == len && !memcmp(again, out, (size_t)len), "%s", out);
-		FUZZ_CHECK(path_normalise(block, block, size) == len && !memcmp(block, out, (size_t)len),
-			"not in place: %s", out);
-		/* %00 is a byte that no normal path may stand for. */
-		if (!strstr(out, "%00"))
-			FUZZ_CHECK(path_is_normal(out, (size_t)len), "%s", out);
-		if (path_is_normal(path, size))
-			FUZZ_CHECK(len == (long)size && !memcmp(out, path, size), "%.*s", (int)size, path);
-	}
+	check_spelling(block, size, plain, normalise(plain, path, size));
 	free(block);
-	free(out);
-	free(again);
 	free(plain);
 	return 0;
 }

@@ -40,14 +40,15 @@ static bool options;
 
 static int method_of(const char *name)
 {
-	for (int i = 0; i < ROUTER_METHODS; i++) {
-		/* HTTP/2's preface is not named by llhttp_method_name() in each version; it is no method of a route. */
-#define IS(number, mapped, string) \
-	if (i == (number) && !strcmp(#string, name)) \
-		return i;
-		HTTP_METHOD_MAP(IS)
-#undef IS
-	}
+	static const char *const names[ROUTER_METHODS] = {
+#define NAME(number, mapped, string) [number] = #string,
+		HTTP_METHOD_MAP(NAME)
+#undef NAME
+	};
+
+	for (int i = 0; i < ROUTER_METHODS; i++)
+		if (names[i] && !strcmp(names[i], name))
+			return i;
 	return -1;
 }
 

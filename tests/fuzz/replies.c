@@ -137,7 +137,7 @@ static const char *read_one(struct reply_read *reply, const char *at, const char
 void replies_read(struct replies *replies, const char *bytes, size_t len, bool (*has_body)(void *arg, unsigned i),
 	void *arg, bool cut_short)
 {
-	const char *at = bytes, *end = bytes + len;
+	const char *at = bytes, *end = len ? bytes + len : bytes;
 	bool closed = false;
 
 	replies->n = replies->continues = 0;
