@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/conn.h"
 #include "http/router.h"
+#include "http/scrape.h"
 
 enum {
 	BEAT_LATE_MS = 2000, /* then the control loop is not alive */
@@ -14,12 +15,8 @@ enum {
 
 static void get_metrics(struct rms_request *req, void *state)
 {
-	struct outbuf out = { 0 };
-
 	(void)state;
-	metrics_write(door_admin(req)->set.metrics, METRICS_ALL, &out);
-	rms_reply_bytes(req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
-	outbuf_finish(&out);
+	scrape_reply(req, door_admin(req)->set.metrics, METRICS_ALL);
 }
 
 static void get_livez(struct rms_request *req, void *state)

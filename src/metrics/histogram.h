@@ -14,6 +14,8 @@ enum { HISTOGRAM_BUCKETS = 17 }; /* the last one has no bound */
 extern const uint64_t histogram_bounds[HISTOGRAM_BUCKETS];
 /* The same in seconds, as the label le has them. */
 extern const char *const histogram_le[HISTOGRAM_BUCKETS];
+/* The same as OpenMetrics spells them: 1.0, not 1. */
+extern const char *const histogram_le_canonical[HISTOGRAM_BUCKETS];
 
 unsigned histogram_bucket(uint64_t ns);
 /* The value of each le: how many were that long or shorter. The last is the count of all. */

@@ -184,7 +184,7 @@ uint64_t metrics_worker_requests(struct metrics *metrics, unsigned worker)
 	return sum_codes(codes);
 }
 
-void metrics_write(struct metrics *metrics, int worker, struct outbuf *out)
+void metrics_write(struct metrics *metrics, int worker, enum exposition form, struct outbuf *out)
 {
 	unsigned first = worker == METRICS_ALL ? 0 : (unsigned)worker;
 	unsigned end = worker == METRICS_ALL ? metrics->workers : first + 1;
@@ -211,6 +211,6 @@ void metrics_write(struct metrics *metrics, int worker, struct outbuf *out)
 		process_read(process);
 		snapshot.process = process;
 	}
-	prometheus_write(&snapshot, out);
+	prometheus_write(&snapshot, form, out);
 	free(rows);
 }

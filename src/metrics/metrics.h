@@ -29,6 +29,7 @@
  * has one cell a value: METRIC_connections_closed + CLOSED_CLIENT. Codes: METRIC_responses + METRICS_CODE(200).
  */
 #include "metrics/cells.h"
+#include "metrics/exposition.h"
 
 struct metrics_shard {
 	struct list_node node; /* the name's list while attached */
@@ -81,10 +82,10 @@ uint64_t metrics_worker_requests(struct metrics *metrics, unsigned worker);
 
 enum { METRICS_ALL = -1 };
 /*
- * Text exposition 0.0.4 of one snapshot. worker METRICS_ALL: everything; else the series with that worker's label
+ * The exposition of one snapshot. worker METRICS_ALL: everything; else the series with that worker's label
  * alone: no process_*, nothing without the label.
  */
-void metrics_write(struct metrics *metrics, int worker, struct outbuf *out);
+void metrics_write(struct metrics *metrics, int worker, enum exposition form, struct outbuf *out);
 /* The page of docs: docs/metrics.md. */
 void metrics_print(struct outbuf *out);
 

@@ -49,7 +49,7 @@ static double scrape(struct fixture *f, int worker, const char *series)
 	double value;
 
 	outbuf_reset(&f->out, SIZE_MAX);
-	metrics_write(f->metrics, worker, &f->out);
+	metrics_write(f->metrics, worker, EXPOSITION_TEXT, &f->out);
 	outbuf_append(&f->out, "", 1);
 	assert_false(f->out.failed);
 	snprintf(prefix, sizeof(prefix), "\n%s ", series);
@@ -291,7 +291,7 @@ static void scrape_until_stopped(void *arg)
 		uint64_t total, codes = 0, buckets, count;
 
 		outbuf_reset(&out, SIZE_MAX);
-		metrics_write(scraper->fixture->metrics, 0, &out);
+		metrics_write(scraper->fixture->metrics, 0, EXPOSITION_TEXT, &out);
 		outbuf_append(&out, "", 1);
 		total = number_behind(out.data, "\nhttp_requests_total{worker=\"app1\"} ");
 		codes += number_behind(out.data, "responses_total{worker=\"app1\",code=\"200\"} ");
