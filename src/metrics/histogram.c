@@ -1,6 +1,8 @@
 /* histogram.c - a binary search without branches over 16 bounds. */
 #include "metrics/histogram.h"
 
+#include <math.h>
+
 /* X(seconds, the same as OpenMetrics spells floats, nanoseconds) */
 #define BOUNDS(X) \
 	X("0.0001", "0.0001", 100000) \
@@ -47,4 +49,27 @@ void histogram_cumulate(const uint64_t buckets[HISTOGRAM_BUCKETS], uint64_t cumu
 
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
 		cumulative[i] = sum += buckets[i];
+}
+
+double histogram_quantile(const uint64_t buckets[HISTOGRAM_BUCKETS], double q)
+{
+	static const double ns_per_s = 1e9;
+	uint64_t cumulative[HISTOGRAM_BUCKETS], below;
+	double rank, least, most;
+	unsigned i = 0;
+
+	histogram_cumulate(buckets, cumulative);
+	if (!cumulative[HISTOGRAM_BUCKETS - 1])
+		return (double)NAN;
+	rank = q * (double)cumulative[HISTOGRAM_BUCKETS - 1];
+	while (i < HISTOGRAM_BUCKETS - 1 && (double)cumulative[i] < rank)
+		i++;
+	if (i == HISTOGRAM_BUCKETS - 1)
+		return (double)histogram_bounds[i - 1] / ns_per_s;
+	below = i ? cumulative[i - 1] : 0;
+	least = i ? (double)histogram_bounds[i - 1] : 0;
+	most = (double)histogram_bounds[i];
+	if (!buckets[i])
+		return least / ns_per_s; /* q is 0 */
+	return (least + (most - least) * (rank - (double)below) / (double)buckets[i]) / ns_per_s;
 }

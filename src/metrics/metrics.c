@@ -184,6 +184,24 @@ uint64_t metrics_worker_requests(struct metrics *metrics, unsigned worker)
 	return sum_codes(codes);
 }
 
+static void sum_process(const struct metrics *metrics, uint64_t *process)
+{
+	for (unsigned i = 0; i < METRICS_CELLS; i++)
+		process[i] = metrics_get(&metrics->process, i) + metrics_get(&metrics->admin, i);
+}
+
+void metrics_read(struct metrics *metrics, uint64_t (*rows)[METRICS_CELLS], uint64_t process[METRICS_CELLS])
+{
+	lock_acquire(&metrics->lock);
+	for (unsigned i = 0; i < metrics->workers; i++)
+		sum_cells(metrics, i, 0, METRICS_CELLS, rows[i]);
+	lock_release(&metrics->lock);
+	for (unsigned i = 0; i < metrics->workers; i++)
+		rows[i][METRIC_requests] = sum_codes(rows[i] + METRIC_responses);
+	sum_process(metrics, process);
+	process[METRIC_process_start_time] = 0;
+}
+
 void metrics_write(struct metrics *metrics, int worker, enum exposition form, struct outbuf *out)
 {
 	unsigned first = worker == METRICS_ALL ? 0 : (unsigned)worker;
@@ -206,8 +224,7 @@ void metrics_write(struct metrics *metrics, int worker, enum exposition form, st
 		rows[i - first].cells[METRIC_requests] = sum_codes(rows[i - first].cells + METRIC_responses);
 	}
 	if (worker == METRICS_ALL) {
-		for (unsigned i = 0; i < METRICS_CELLS; i++)
-			process[i] = metrics_get(&metrics->process, i) + metrics_get(&metrics->admin, i);
+		sum_process(metrics, process);
 		process_read(process);
 		snapshot.process = process;
 	}

@@ -11,7 +11,7 @@
  * METRIC_requests and METRIC_process_* are nobody's to write: metrics_write() works them out.
  *
  * Thread: metrics_add(), metrics_set(), metrics_observe(): the shard's one writer. metrics_attach(), metrics_detach():
- * the control thread. metrics_write(), metrics_worker_value(): any.
+ * the control thread. metrics_write(), metrics_read(), metrics_worker_value(): any.
  */
 #ifndef RMSD_METRICS_METRICS_H
 #define RMSD_METRICS_METRICS_H
@@ -79,6 +79,12 @@ void metrics_observe(struct metrics_shard *shard, uint64_t ns, uint64_t count);
 uint64_t metrics_worker_value(struct metrics *metrics, unsigned worker, unsigned cell);
 /* Requests answered by it: the sum over all codes. */
 uint64_t metrics_worker_requests(struct metrics *metrics, unsigned worker);
+
+/*
+ * One snapshot of all: a row for each worker, by its index, and the cells that carry no worker label. METRIC_requests
+ * is worked out; what is asked of the kernel is left at 0.
+ */
+void metrics_read(struct metrics *metrics, uint64_t (*rows)[METRICS_CELLS], uint64_t process[METRICS_CELLS]);
 
 enum { METRICS_ALL = -1 };
 /*
