@@ -152,9 +152,10 @@ function takeEvent(kind, data, past) {
 		return;
 	model.seen.add(key);
 	model.events.push(event);
+	model.events.sort((a, b) => a.ms - b.ms);
 	if (model.events.length > EVENTS_MAX) {
 		model.events.shift();
-		byId("events").lastChild.remove();
+		byId("events").lastElementChild.remove();
 	}
 	listEvent(event);
 	if (!past)
@@ -188,6 +189,7 @@ function tell({ kind, data }) {
 function listEvent(event) {
 	const item = document.createElement("li"), time = document.createElement("time");
 	const text = document.createElement("span"), unix = new Date(event.ms + model.clock);
+	let next = byId("events").firstElementChild;
 
 	item.className = `kind-${event.kind}`;
 	if (event.data.state)
@@ -197,7 +199,11 @@ function listEvent(event) {
 	time.textContent = clockTime(unix);
 	text.textContent = tell(event);
 	item.append(time, text);
-	byId("events").prepend(item);
+	item.ms = event.ms;
+	// Some come a moment late, such as the first of a drill.
+	while (next && next.ms > event.ms)
+		next = next.nextElementSibling;
+	byId("events").insertBefore(item, next);
 }
 
 // A state shows at once, not with the next figures.
@@ -246,7 +252,7 @@ function showCard(worker, now) {
 	put(parts.rate, rate(worker.requests_per_second));
 	put(parts.p50, seconds(worker.p50_seconds));
 	put(parts.p99, seconds(worker.p99_seconds));
-	put(parts.lag, seconds(worker.loop_lag_seconds));
+	put(parts.lag, seconds(worker.state === "down" || worker.state === "failed" ? null : worker.loop_lag_seconds));
 	put(parts.connections, whole.format(worker.connections));
 	put(parts.flight, whole.format(worker.in_flight));
 	put(parts.restarts, whole.format(worker.restarts));
@@ -265,7 +271,8 @@ function showSparks() {
 		for (const second of shown) {
 			const x = 60 - (last.ms - second.ms) / SPARK_MS * 60;
 
-			d += `${d ? "L" : `M${x.toFixed(2)},21L`}${x.toFixed(2)},${(19.5 - second.rates[i] / most * 18.5).toFixed(2)}`;
+			// What goes on at the left has no edge there.
+			d += `${d ? "L" : `M${(x < 1 ? -1 : x).toFixed(2)},21L`}${x.toFixed(2)},${(19.5 - second.rates[i] / most * 18.5).toFixed(2)}`;
 		}
 		cards.get(name).spark.setAttribute("d", d && `${d}L61,21Z`);
 	});
@@ -402,7 +409,7 @@ function show() {
 // ---- strips ----
 
 const SVG = "http://www.w3.org/2000/svg", strips = byId("strips");
-const TOP = 34, RATE_HEIGHT = 150, P99_HEIGHT = 96, BETWEEN = 34, RIGHT = 6, AXIS = 18;
+const TOP = 56, RATE_HEIGHT = 150, P99_HEIGHT = 96, BETWEEN = 34, RIGHT = 6, AXIS = 18;
 let cursor = null; // the second that is read, counted from the newest
 
 function shape(name, attributes, text) {
@@ -415,11 +422,11 @@ function shape(name, attributes, text) {
 	return element;
 }
 
-// 1, 2 or 5 and noughts: at least value.
+// A round number, and its half is one too: at least value.
 function roundUp(value) {
 	const unit = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
 
-	return unit * [1, 2, 5, 10].find((step) => step * unit >= value - 1e-9);
+	return unit * [1, 2, 3, 4, 5, 6, 8, 10].find((step) => step * unit >= value - 1e-9);
 }
 
 function layOut() {
@@ -453,20 +460,25 @@ function drawAxes(at, most, least, decades) {
 		shape("line", { class: "grid", x1: at.left, x2: at.width - RIGHT, y1: y, y2: y }),
 		shape("text", { x: at.left - 7, y: y + 4, "text-anchor": "end" }, text));
 
-	out.push(shape("text", { class: "heading", x: at.left, y: at.rateBottom - RATE_HEIGHT - 8 },
-		"Requests per second, by worker"));
 	for (const part of [0, 0.5, 1])
 		line(at.rateBottom - part * RATE_HEIGHT, rate(part * most));
-	out.push(shape("text", { class: "heading", x: at.left, y: at.p99Bottom - P99_HEIGHT - 10 },
-		"99 % within, by worker"));
 	for (let i = 0; i <= decades; i++)
 		line(at.p99Bottom - i / decades * P99_HEIGHT, seconds(10 ** (least + i)).replace(/\.0+ /, " "));
-	out.push(shape("text", { class: "heading", x: at.left, y: at.rows - 8 }, "State"));
-	for (let min = 5; min >= 0; min--)
+	for (let min = 5; min >= 0; min -= at.left < 50 && min === 5 ? 2 : 1)
 		out.push(shape("text", {
 			x: at.x(at.end - min * 60000), y: at.bottom + AXIS - 3, "text-anchor": min === 5 ? "start" : min ? "middle" : "end",
 		}, min ? `−${min} min` : "now"));
 	return out;
+}
+
+function drawHeadings(at) {
+	const heading = (y, text) => shape("text", { class: "heading", x: at.left, y }, text);
+
+	return [
+		heading(TOP - 9, "Requests per second, by worker"),
+		heading(at.p99Bottom - P99_HEIGHT - 10, "99 % within, by worker"),
+		heading(at.rows - 8, "State"),
+	];
 }
 
 function drawRates(at, most) {
@@ -534,7 +546,8 @@ function runs(index) {
 	return all;
 }
 
-function drawStates(at) {
+// Of who is not up: its rows, and a shade behind the strips.
+function drawStates(at, shades) {
 	const out = [];
 
 	model.names.forEach((name, i) => {
@@ -554,7 +567,7 @@ function drawStates(at) {
 			bar.append(shape("title", {}, `${name}: ${run.state}`));
 			out.push(bar);
 			if (!up)
-				out.push(shape("rect", {
+				shades.push(shape("rect", {
 					class: "shade", "data-state": run.state, x, width, y: TOP, height: at.p99Bottom - TOP,
 				}));
 		}
@@ -568,42 +581,60 @@ function markOf({ kind, data, ms }) {
 	if (kind === "state" && data.state !== "starting")
 		return { ms, rank: RANK[data.state], state: data.state, text: `${data.worker} ${data.state}` };
 	if (kind === "drill" && (data.event === "begun" || data.event === "end"))
-		return { ms, rank: RANK.drill, drill: true, text: data.event === "begun" ? `drill: ${data.action} ${data.worker}` : "drill over" };
+		return { ms, rank: RANK.drill, text: data.event === "end" ? "drill over" : `drill: ${data.action} ${data.worker}` };
 	if (kind === "rehomed" && data.connections)
 		return { ms, rank: RANK.move, text: `${data.connections} moved` };
 	return null;
 }
 
-// Marks that stand together have one line; its label is the weightiest of them, and the tooltip has them all.
-function drawMarks(at) {
-	const groups = [], out = [];
-	let free = [at.left, at.left];
+// Marks that stand together have one line, which says all of them to a pointer.
+function groupMarks(at) {
+	const groups = [];
 
 	for (const event of model.events) {
 		const mark = markOf(event), last = groups[groups.length - 1];
 
 		if (!mark || at.x(mark.ms) < at.left)
 			continue;
-		if (last && at.x(mark.ms) - at.x(last[0].ms) < 5)
-			last.push(mark);
+		if (last && at.x(mark.ms) - last.x < 5)
+			last.marks.push(mark);
 		else
-			groups.push([mark]);
+			groups.push({ x: Math.min(at.width - RIGHT, at.x(mark.ms)), marks: [mark] });
 	}
-	for (const group of groups) {
-		const x = Math.min(at.width - RIGHT, at.x(group[0].ms));
-		const top = group.reduce((best, mark) => mark.rank > best.rank ? mark : best);
-		const kind = { class: "mark", ...(top.drill ? { class: "mark kind-drill" } : top.state ? { "data-state": top.state } : { class: "mark kind-move" }) };
-		const line = shape("line", { ...kind, x1: x, x2: x, y1: TOP - 6, y2: at.bottom });
-		const moved = group.find((mark) => mark.rank === RANK.move);
-		const text = moved && moved !== top ? `${top.text}, ${moved.text}` : top.text;
-		const width = text.length * 5.8, start = Math.min(x + 3, at.width - RIGHT - width);
+	for (const group of groups)
+		group.top = group.marks.reduce((best, mark) => mark.rank > best.rank ? mark : best);
+	return groups;
+}
 
-		line.append(shape("title", {}, group.map((mark) => mark.text).join(", ")));
+// What the line is labelled with: the weightiest of its marks.
+function label({ marks, top }) {
+	const alike = marks.filter((mark) => mark.state && mark.state === top.state).length;
+	const moved = marks.find((mark) => mark.rank === RANK.move);
+	const text = alike > 1 ? `${alike} workers ${top.state}` : top.text;
+
+	return moved && moved !== top ? `${text}, ${moved.text}` : text;
+}
+
+function drawMarks(at) {
+	const out = [], lines = [[], []]; // what is taken of each line of labels
+
+	// The weightiest first; those that have no room for a label go without.
+	for (const group of groupMarks(at).sort((a, b) => b.top.rank - a.top.rank || b.x - a.x)) {
+		const { x, top } = group, text = label(group), width = text.length * 5.9;
+		const start = x + 3 + width < at.width ? x + 3 : Math.max(at.left, x - 3 - width), end = start + width + 8;
+		const n = lines.findIndex((line) => !line.some((other) => start < other.end && end > other.start));
+		const tone = top.state ? { "data-state": top.state } : {};
+		const kind = top.state ? "" : top.rank === RANK.drill ? " kind-drill" : " kind-move";
+		const line = shape("line", {
+			class: `mark${kind}`, ...tone, x1: x, x2: x, y1: n < 0 ? TOP : n * 14 + 2, y2: at.bottom,
+		});
+
+		line.append(shape("title", {}, group.marks.map((mark) => mark.text).join(", ")));
 		out.push(line);
-		if (start > free[0]) {
-			out.push(shape("text", { ...kind, class: kind.class.replace("mark", "label"), x: start, y: 11 }, text));
-			free[0] = start + width + 6;
-		}
+		if (n < 0)
+			continue;
+		lines[n].push({ start, end });
+		out.push(shape("text", { class: `label${kind}`, ...tone, x: start, y: n * 14 + 11 }, text));
 	}
 	return out;
 }
@@ -632,7 +663,7 @@ function summarise() {
 	return `In ${age((model.seconds[model.seconds.length - 1].ms - since) / 1000 + 1)}: ${
 		rate(sums.reduce((a, b) => a + b, 0) / sums.length)} requests per second on average, ${
 		rate(Math.max(...sums))} at most; 99 % within ${worst ? seconds(worst) : "–"} in the worst second of any worker; ${
-		lost ? `${lost === 1 ? "once" : `${lost} times`} a worker was lost` : "no worker was lost"}.`;
+		lost ? `${lost === 1 ? "once" : `${lost} times`} a worker stopped serving` : "every worker served all the time"}.`;
 }
 
 function drawStrips() {
@@ -642,9 +673,12 @@ function drawStrips() {
 	const least = Math.min(-3, Math.floor(Math.log10(Math.max(1e-5, Math.min(1, ...values)))));
 	const decades = Math.max(1, Math.ceil(Math.log10(Math.max(0.01, ...values)) - 1e-9) - least);
 
+	const shades = [], states = drawStates(at, shades);
+
 	strips.setAttribute("height", at.bottom + AXIS);
-	strips.replaceChildren(...drawAxes(at, most, least, decades), ...drawRates(at, most), ...drawP99(at, least, decades),
-		...drawStates(at), ...drawMarks(at), ...drawCursor(at));
+	strips.replaceChildren(...drawAxes(at, most, least, decades), ...shades, ...drawRates(at, most),
+		...drawP99(at, least, decades), ...states, ...drawMarks(at), ...drawHeadings(at),
+		...drawCursor(at));
 	put(byId("summary"), summarise());
 }
 
