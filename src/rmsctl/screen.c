@@ -425,6 +425,5 @@ void screen_draw(const struct screen *screen, struct outbuf *out)
 
 		outbuf_printf(out, "\033[%u;1H", screen->rows);
 		put(&line, DIM, "q quits");
-		outbuf_text(out, "\033[K");
 	}
 }

@@ -670,7 +670,8 @@ function drawStrips() {
 	const at = layOut();
 	const most = roundUp(Math.max(10, ...model.seconds.map(({ rates }) => rates.reduce((a, b) => a + b, 0))));
 	const values = model.seconds.flatMap(({ p99 }) => p99.filter((value) => value !== null));
-	const least = Math.min(-3, Math.floor(Math.log10(Math.max(1e-5, Math.min(1, ...values)))));
+	// What is all in the first bucket is just below its bound.
+	const least = Math.min(-3, Math.floor(Math.log10(Math.max(1e-5, Math.min(1, ...values))) + 0.02));
 	const decades = Math.max(1, Math.ceil(Math.log10(Math.max(0.01, ...values)) - 1e-9) - least);
 
 	const shades = [], states = drawStates(at, shades);
