@@ -184,7 +184,7 @@ void figures_write(struct admin *admin, struct outbuf *out)
 		",\"generation\":%llu,\"version\":\"%s\",\"uptime_seconds\":%.3f,\"server\":\"%s\",\"second_ns\":%llu,"
 		"\"workers\":[",
 		(unsigned long long)fleet_generation(fleet), RMSD_VERSION,
-		(double)(now_ns / NS_PER_MS - admin->started_ms) / 1e3,
+		(double)(uint64_t)(now_ns / NS_PER_MS - admin->started_ms) / 1e3,
 		atomic_load_explicit(&admin->draining, memory_order_relaxed) ? "draining" : "up",
 		(unsigned long long)figures->second_ns);
 	for (unsigned i = 0; i < figures->workers; i++) {

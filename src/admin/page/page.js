@@ -8,6 +8,7 @@
 
 const KEPT_MS = 300000, STALE_MS = 3000, EVENTS_MAX = 200, GAP_MS = 2500, FLIGHT_MS = 8000, SPARK_MS = 60000;
 const COLOURS = 8, RETRY_MS = 2000, DOTS_MAX = 8;
+const MANY = 12; // workers, from which on each has less room
 
 const model = {
 	clock: 0,
@@ -238,6 +239,7 @@ function makeCard(name, index) {
 
 function makeCards() {
 	cards = new Map(model.names.map((name, index) => [name, makeCard(name, index)]));
+	byId("cards").classList.toggle("many", model.names.length > MANY);
 	byId("cards").replaceChildren(...[...cards.values()].map(({ item }) => item));
 }
 
@@ -431,7 +433,7 @@ function roundUp(value) {
 
 function layOut() {
 	const width = Math.max(200, strips.clientWidth), left = width < 480 ? 46 : 58;
-	const row = model.names.length > 12 ? 7 : 15;
+	const row = model.names.length > MANY ? 7 : 15;
 	const rateBottom = TOP + RATE_HEIGHT, p99Bottom = rateBottom + BETWEEN + P99_HEIGHT, rows = p99Bottom + BETWEEN;
 	const end = model.seconds.length ? model.seconds[model.seconds.length - 1].ms : 0;
 
