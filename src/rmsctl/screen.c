@@ -294,7 +294,7 @@ static void draw_heads(const struct screen *screen, struct outbuf *out, unsigned
 			put_cell(&line, (enum cell)i, cell_width(screen, (enum cell)i), DIM, cells[i].title);
 	if (line.left > SPARK_LEAST + 2) {
 		put(&line, PLAIN, "  ");
-		put(&line, DIM, "LAST MINUTE");
+		put(&line, DIM, "EACH SECOND");
 	}
 	end(&line, row);
 }

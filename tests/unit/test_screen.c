@@ -142,7 +142,7 @@ static void a_wide_screen_has_more_columns(void **state)
 	assert_false(shows(f, "RESTARTS"));
 	f->screen.columns = 160;
 	draw(f);
-	expect(f, "BUSY      LAG  RESTARTS     5XX   MOVED  LAST MINUTE");
+	expect(f, "BUSY      LAG  RESTARTS     5XX   MOVED  EACH SECOND");
 	f->screen.columns = 40;
 	draw(f);
 	assert_false(shows(f, "P50"));
