@@ -67,16 +67,16 @@ static void start_driver(struct browser *browser)
 }
 
 /* As root it has no sandbox; without the rest it looks for hosts of its maker. */
-static json_t *capabilities(const struct browser *browser, unsigned width, unsigned height)
+static json_t *capabilities(const struct browser *browser)
 {
-	return json_pack("{s:{s:{s:{s:[s,s,s,s,s,s,s,s,s,s]},s:{s:s,s:s}}}}", "capabilities", "alwaysMatch",
+	return json_pack("{s:{s:{s:{s:[s,s,s,s,s,s,s,s,s]},s:{s:s,s:s}}}}", "capabilities", "alwaysMatch",
 		"goog:chromeOptions", "args", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		keepf("--user-data-dir=%s/profile", browser->dir), keepf("--window-size=%u,%u", width, height),
-		"goog:loggingPrefs", "browser", "ALL", "performance", "ALL");
+		keepf("--user-data-dir=%s/profile", browser->dir), "goog:loggingPrefs", "browser", "ALL", "performance",
+		"ALL");
 }
 
-struct browser *browser_open(unsigned width, unsigned height, bool dark)
+struct browser *browser_open(void)
 {
 	struct browser *browser = keep(calloc(1, sizeof(*browser)));
 	json_t *value;
@@ -89,19 +89,9 @@ struct browser *browser_open(unsigned width, unsigned height, bool dark)
 	}
 	browser->dir = scratch_make();
 	start_driver(browser);
-	value = call(browser, "POST", "/session", capabilities(browser, width, height));
+	value = call(browser, "POST", "/session", capabilities(browser));
 	browser->session = json_string_value(json_object_get(value, "sessionId"));
 	assert_non_null(browser->session);
-	call(browser, "POST", "/goog/cdp/execute",
-		json_pack("{s:s,s:{s:[{s:s,s:s}]}}", "cmd", "Emulation.setEmulatedMedia", "params", "features", "name",
-			"prefers-color-scheme", "value", dark ? "dark" : "light"));
-	/* No window is as narrow as a phone; a page may be. */
-	call(browser, "POST", "/goog/cdp/execute",
-		json_pack("{s:s,s:{s:i,s:i,s:i,s:b}}", "cmd", "Emulation.setDeviceMetricsOverride", "params", "width",
-			(int)width, "height", (int)height, "deviceScaleFactor", 1, "mobile", 0));
-	/* What it shows before the first page asks for things, too. */
-	browser_go(browser, "about:blank");
-	browser_requests(browser);
 	return browser;
 }
 
@@ -116,8 +106,22 @@ void browser_close(struct browser *browser)
 	scratch_remove(browser->dir);
 }
 
+void browser_set(struct browser *browser, unsigned width, unsigned height, bool dark)
+{
+	call(browser, "POST", "/goog/cdp/execute",
+		json_pack("{s:s,s:{s:[{s:s,s:s}]}}", "cmd", "Emulation.setEmulatedMedia", "params", "features", "name",
+			"prefers-color-scheme", "value", dark ? "dark" : "light"));
+	/* No window is as narrow as a phone; a page may be. */
+	call(browser, "POST", "/goog/cdp/execute",
+		json_pack("{s:s,s:{s:i,s:i,s:i,s:b}}", "cmd", "Emulation.setDeviceMetricsOverride", "params", "width",
+			(int)width, "height", (int)height, "deviceScaleFactor", 1, "mobile", 0));
+}
+
 void browser_go(struct browser *browser, const char *url)
 {
+	call(browser, "POST", "/url", json_pack("{s:s}", "url", "about:blank"));
+	browser_requests(browser);
+	browser_console(browser);
 	call(browser, "POST", "/url", json_pack("{s:s}", "url", url));
 }
 

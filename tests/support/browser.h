@@ -12,13 +12,13 @@
 
 struct browser;
 
-/*
- * NULL, and a line on stderr: it is not installed. That fails the test if $RMSD_REQUIRE_CHROMIUM is set. dark: what the
- * page is told that its reader prefers.
- */
-struct browser *browser_open(unsigned width, unsigned height, bool dark);
+/* NULL, and a line on stderr: it is not installed. That fails the test if $RMSD_REQUIRE_CHROMIUM is set. */
+struct browser *browser_open(void);
 /* Accepts NULL. To be called after a failed test, too: a browser goes on by itself. */
 void browser_close(struct browser *browser);
+/* The size of its window, which may be a phone's; and what a page is told that its reader prefers. */
+void browser_set(struct browser *browser, unsigned width, unsigned height, bool dark);
+/* What the page before has left in the console and among the requests is forgotten. */
 void browser_go(struct browser *browser, const char *url);
 /* What a function body returns, kept. */
 json_t *browser_eval(struct browser *browser, const char *script);

@@ -20,35 +20,32 @@ enum { PATIENCE_MS = 20000, SEEN_MS = 2000, FILES = 4, PHONE = 360 };
 
 static struct browser *browser;
 
-static int clean_up(void **state)
+static int open_browser(void **state)
 {
-	/* Not again if it is the browser that failed. */
-	struct browser *last = browser;
-
-	browser = NULL;
-	daemon_cleanup(state);
-	browser_close(last);
+	(void)state;
+	browser = browser_open();
 	return 0;
 }
 
-static void close_browser(void)
+static int close_browser(void **state)
 {
-	struct browser *last = browser;
-
-	browser = NULL;
-	browser_close(last);
+	(void)state;
+	browser_close(browser);
+	return 0;
 }
 
-/* The page of daemon, with its workers on it. */
-static void open_page(struct daemon *daemon, unsigned width, bool dark)
+/* A daemon's page, with its workers on it. */
+static struct daemon *open_page(unsigned width, bool dark)
 {
-	browser = browser_open(width, 900, dark);
-	if (!browser) {
-		daemon_stop(daemon);
+	struct daemon *daemon;
+
+	if (!browser)
 		skip();
-	}
+	daemon = daemon_start("rmsd", NULL, NULL);
+	browser_set(browser, width, 900, dark);
 	browser_go(browser, keepf("http://%s/", daemon_admin(daemon)));
 	browser_await(browser, STATES " === 'up,up,up'", PATIENCE_MS);
+	return daemon;
 }
 
 static void expect_quiet_console(void)
@@ -81,12 +78,11 @@ static void expect_own_requests(struct daemon *daemon)
 
 static void a_kill_is_seen_as_it_happens(void **state)
 {
-	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct daemon *daemon = open_page(1280, false);
 	struct wire *wires[6];
 	double ms;
 
 	(void)state;
-	open_page(daemon, 1280, false);
 	for (unsigned i = 0; i < 6; i++) {
 		wires[i] = wire_open(daemon_public(daemon));
 		wire_expect_alive(wires[i]);
@@ -114,16 +110,14 @@ static void a_kill_is_seen_as_it_happens(void **state)
 	expect_own_requests(daemon);
 	for (unsigned i = 0; i < 6; i++)
 		wire_close(wires[i]);
-	close_browser();
 	daemon_stop(daemon);
 }
 
 static void who_comes_later_sees_what_was_before(void **state)
 {
-	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct daemon *daemon = open_page(1280, true);
 
 	(void)state;
-	open_page(daemon, 1280, true);
 	daemon_do(daemon, "app1", "kill");
 	daemon_do(daemon, "app1", "revive");
 	browser_await(browser, "document.getElementById('events').textContent.includes('app1 is down')", PATIENCE_MS);
@@ -140,17 +134,15 @@ static void who_comes_later_sees_what_was_before(void **state)
 		json_string_value(browser_eval(browser, "return getComputedStyle(document.body).backgroundColor")),
 		"rgb(18, 20, 24)");
 	expect_quiet_console();
-	close_browser();
 	daemon_stop(daemon);
 }
 
 static void figures_that_are_old_are_said_to_be(void **state)
 {
-	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct daemon *daemon = open_page(1280, false);
 	const char *address = keepf("admin_listen=%s", daemon_admin(daemon));
 
 	(void)state;
-	open_page(daemon, 1280, false);
 	assert_false(json_is_true(browser_eval(browser, "return " STALE)));
 	daemon_signal(daemon, SIGSTOP);
 	browser_await(browser, STALE, PATIENCE_MS);
@@ -162,17 +154,15 @@ static void figures_that_are_old_are_said_to_be(void **state)
 	browser_await(browser, "document.getElementById('stale').textContent.startsWith('Stale since ')", PATIENCE_MS);
 	daemon = daemon_start("rmsd", NULL, address, "workers=2", NULL);
 	browser_await(browser, "document.getElementById('stale').hidden && " STATES " === 'up,up'", PATIENCE_MS);
-	close_browser();
 	daemon_stop(daemon);
 }
 
 /* Nothing is wider than the screen, and the keyboard reaches what it has to. */
 static void a_phone_and_a_keyboard_are_enough(void **state)
 {
-	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct daemon *daemon = open_page(PHONE, false);
 
 	(void)state;
-	open_page(daemon, PHONE, false);
 	assert_int_equal(json_integer_value(browser_eval(browser, "return innerWidth")), PHONE);
 	browser_await(browser, "document.documentElement.scrollWidth <= innerWidth", PATIENCE_MS);
 	browser_await(browser, "model.seconds.length > 1", PATIENCE_MS);
@@ -182,18 +172,17 @@ static void a_phone_and_a_keyboard_are_enough(void **state)
 	browser_await(browser, "document.activeElement.id === 'strips'", PATIENCE_MS);
 	browser_await(browser, "document.getElementById('readout').textContent.includes('app3: ')", PATIENCE_MS);
 	expect_quiet_console();
-	close_browser();
 	daemon_stop(daemon);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_kill_is_seen_as_it_happens, clean_up),
-		cmocka_unit_test_teardown(who_comes_later_sees_what_was_before, clean_up),
-		cmocka_unit_test_teardown(figures_that_are_old_are_said_to_be, clean_up),
-		cmocka_unit_test_teardown(a_phone_and_a_keyboard_are_enough, clean_up),
+		cmocka_unit_test_teardown(a_kill_is_seen_as_it_happens, daemon_cleanup),
+		cmocka_unit_test_teardown(who_comes_later_sees_what_was_before, daemon_cleanup),
+		cmocka_unit_test_teardown(figures_that_are_old_are_said_to_be, daemon_cleanup),
+		cmocka_unit_test_teardown(a_phone_and_a_keyboard_are_enough, daemon_cleanup),
 	};
 
-	return cmocka_run_group_tests_name("page in chromium", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("page in chromium", tests, open_browser, close_browser);
 }
