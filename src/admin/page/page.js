@@ -648,8 +648,14 @@ function drawCursor(at) {
 		put(byId("readout"), "");
 		return [];
 	}
-	put(byId("readout"), [clockTime(second.ms + model.clock), ...model.names.map((name, i) =>
-		`${name}: ${second.states[i] === "up" ? "" : `${second.states[i]}, `}${rate(second.rates[i])}/s, p99 ${seconds(second.p99[i])}`)].join("\n"));
+	const lines = model.names.map((name, i) => `${name}: ${second.states[i] === "up" ? "" : `${second.states[i]}, `}${
+		rate(second.rates[i])}/s, p99 ${seconds(second.p99[i])}`);
+	const all = `${rate(second.rates.reduce((a, b) => a + b, 0))} requests/s`;
+
+	// Of many, those that are not up.
+	put(byId("readout"), [clockTime(second.ms + model.clock), all,
+		...lines.filter((line, i) => lines.length <= MANY || second.states[i] !== "up").slice(0, MANY)].join("\n"));
+	byId("readout").classList.toggle("left", at.x(second.ms) > at.width / 2);
 	return [shape("line", { class: "cursor", x1: at.x(second.ms), x2: at.x(second.ms), y1: TOP, y2: at.bottom })];
 }
 
