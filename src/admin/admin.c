@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/conn.h"
 #include "http/router.h"
+#include "http/scrape.h"
 
 enum {
 	BEAT_LATE_MS = 2000, /* then the control loop is not alive */
@@ -14,13 +15,9 @@ enum {
 
 static void get_metrics(struct rms_request *req, void *state)
 {
-	struct outbuf out = { 0 };
-
 	(void)state;
 	metrics_set(door_admin(req)->shard, METRIC_buffer_bytes, slots_buffered(door_admin(req)->set.slots));
-	metrics_write(door_admin(req)->set.metrics, METRICS_ALL, &out);
-	rms_reply_bytes(req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
-	outbuf_finish(&out);
+	scrape_reply(req, door_admin(req)->set.metrics, METRICS_ALL);
 }
 
 static void get_livez(struct rms_request *req, void *state)
@@ -60,20 +57,10 @@ static void get_status(struct rms_request *req, void *state)
 	door_reply_json(req, 200, &out);
 }
 
-static void get_index(struct rms_request *req, void *state)
-{
-	(void)state;
-	rms_reply_text(req, 200,
-		"rmsd " RMSD_VERSION "\n"
-		"/metrics  what Prometheus scrapes\n"
-		"/livez    200 while rmsd is alive\n"
-		"/readyz   200 while it can answer requests\n"
-		"/status   workers, listeners, totals: JSON\n"
-		"/events   what happens, as it happens: server-sent events\n");
-}
-
 static const struct rms_route pages[] = {
-	{ .method = "GET", .path = "/", .handle = get_index },
+	{ .method = "GET", .path = "/", .handle = page_index },
+	{ .method = "GET", .path = "/page.js", .handle = page_script },
+	{ .method = "GET", .path = "/page.css", .handle = page_style },
 	{ .method = "GET", .path = "/metrics", .handle = get_metrics },
 	{ .method = "GET", .path = "/livez", .handle = get_livez },
 	{ .method = "GET", .path = "/readyz", .handle = get_readyz },
@@ -185,6 +172,11 @@ int admin_create(const struct admin_setup *setup, uv_loop_t *loop, struct admin 
 	err = build_routers(admin);
 	if (err < 0)
 		goto destroy;
+	err = figures_init(&admin->figures, fleet_size(setup->fleet));
+	if (!err)
+		err = page_init(&admin->page);
+	if (err < 0)
+		goto destroy;
 	err = mailbox_init(&admin->news, loop, on_news, admin);
 	if (err < 0)
 		goto destroy;
@@ -289,5 +281,7 @@ void admin_destroy(struct admin *admin)
 		return;
 	router_destroy(admin->routers[ROLE_ADMIN]);
 	router_destroy(admin->routers[ROLE_CONTROL]);
+	figures_finish(&admin->figures);
+	page_finish(&admin->page);
 	free(admin);
 }

@@ -10,6 +10,8 @@
 #include "admin/admin.h"
 #include "admin/drill.h"
 #include "admin/events.h"
+#include "admin/figures.h"
+#include "admin/page.h"
 #include "admin/query.h"
 #include "base/mailbox.h"
 
@@ -41,6 +43,8 @@ struct admin {
 	struct mailbox inbox; /* of door_mail: orders that are done, events, the end */
 	uv_timer_t expiry;    /* runs while there are faults */
 	struct events events;
+	struct figures figures;
+	struct page page;
 	struct drill drill;
 	struct metrics_shard *shard; /* what it counts for the process */
 

@@ -76,8 +76,6 @@ void drill_mark(struct admin *admin, const char *event, uint64_t time_ns, const 
 	const struct drill *drill = &admin->drill;
 	struct outbuf data = { 0 };
 
-	if (!admin->events.n)
-		return;
 	outbuf_text(&data, "{");
 	door_write_moment(&data, time_ns);
 	outbuf_printf(&data, ",\"event\":\"%s\",\"action\":\"%s\",\"worker\":\"%s\"%s}", event, drill_action(drill),

@@ -27,8 +27,7 @@ static void end(struct subscriber *subscriber)
 {
 	struct events *events = &subscriber->admin->events;
 
-	if (--events->n == 0)
-		uv_timer_stop(&events->second);
+	events->n--;
 	rms_reply_end(subscriber->req);
 }
 
@@ -76,9 +75,28 @@ static void frame(struct outbuf *out, struct events *events, const char *name, c
 		out->failed = true;
 }
 
+/* One too long for its place is not kept. */
+static void remember(struct events *events, const char *name, const struct outbuf *data)
+{
+	struct events_past *past = &events->past[events->next_past % EVENTS_PAST];
+
+	if (data->failed || data->len >= sizeof(past->data))
+		return;
+	past->name = name;
+	memcpy(past->data, data->data, data->len);
+	past->data[data->len] = '\0';
+	events->next_past++;
+	if (events->n_past < EVENTS_PAST)
+		events->n_past++;
+}
+
 void events_publish(struct admin *admin, const char *name, const struct outbuf *data)
 {
 	struct outbuf out = { 0 };
+
+	remember(&admin->events, name, data);
+	if (!admin->events.n)
+		return;
 
 	frame(&out, &admin->events, name, data);
 	if (!out.failed)
@@ -88,51 +106,34 @@ void events_publish(struct admin *admin, const char *name, const struct outbuf *
 
 /* ---- figures ---- */
 
-struct figures {
-	unsigned long long connections, requests, in_flight;
-};
-
-static void write_figures(struct outbuf *out, const struct figures *figures)
-{
-	outbuf_printf(out, "\"connections\":%llu,\"requests_total\":%llu,\"in_flight\":%llu}", figures->connections,
-		figures->requests, figures->in_flight);
-}
-
-static void write_all_figures(struct admin *admin, struct outbuf *out)
-{
-	struct fleet *fleet = admin->set.fleet;
-	struct metrics *metrics = admin->set.metrics;
-	struct figures totals = { 0 };
-
-	outbuf_text(out, "{");
-	door_write_moment(out, uv_hrtime());
-	outbuf_printf(out, ",\"generation\":%llu,\"workers\":[", (unsigned long long)fleet_generation(fleet));
-	for (unsigned i = 0; i < fleet_size(fleet); i++) {
-		const struct worker *worker = fleet_worker(fleet, i);
-		struct figures own = {
-			.connections = metrics_worker_value(metrics, i, METRIC_connections),
-			.requests = metrics_worker_requests(metrics, i),
-			.in_flight = metrics_worker_value(metrics, i, METRIC_in_flight),
-		};
-
-		outbuf_printf(out, "%s{\"name\":\"%s\",\"state\":\"%s\",", i ? "," : "", worker->name,
-			metrics_state_names[worker_state(worker)]);
-		write_figures(out, &own);
-		totals.connections += own.connections;
-		totals.requests += own.requests;
-		totals.in_flight += own.in_flight;
-	}
-	outbuf_text(out, "],\"totals\":{");
-	write_figures(out, &totals);
-	outbuf_text(out, "}");
-}
-
 static void frame_figures(struct admin *admin, struct outbuf *out)
 {
 	struct outbuf data = { 0 };
 
-	write_all_figures(admin, &data);
+	figures_write(admin, &data);
 	frame(out, &admin->events, "figures", &data);
+	outbuf_finish(&data);
+}
+
+/* What there was before: the seconds, and the last events. */
+static void frame_history(struct admin *admin, struct outbuf *out)
+{
+	struct events *events = &admin->events;
+	struct outbuf data = { 0 };
+
+	outbuf_text(&data, "{");
+	door_write_moment(&data, uv_hrtime());
+	outbuf_text(&data, ",");
+	figures_write_history(admin, &data);
+	outbuf_text(&data, ",\"events\":[");
+	for (unsigned left = events->n_past; left; left--) {
+		const struct events_past *past = &events->past[(events->next_past - left) % EVENTS_PAST];
+
+		outbuf_printf(&data, "%s{\"kind\":\"%s\",\"data\":%s}", left == events->n_past ? "" : ",", past->name,
+			past->data);
+	}
+	outbuf_text(&data, "]}");
+	frame(out, events, "history", &data);
 	outbuf_finish(&data);
 }
 
@@ -141,6 +142,9 @@ static void on_second(uv_timer_t *timer)
 	struct admin *admin = timer->data;
 	struct outbuf out = { 0 };
 
+	figures_end_second(admin);
+	if (!admin->events.n)
+		return;
 	frame_figures(admin, &out);
 	if (!out.failed)
 		tell_all(&admin->events, out.data, out.len, true);
@@ -159,11 +163,13 @@ static void on_room(struct rms_request *req, void *arg)
 }
 
 /* The first bytes, so that it sees at once that it is heard. */
-static void greet(struct subscriber *subscriber)
+static void greet(struct subscriber *subscriber, bool history)
 {
 	struct outbuf out = { 0 };
 
 	outbuf_text(&out, ": rmsd " RMSD_VERSION "\nretry: 1000\n\n");
+	if (history)
+		frame_history(subscriber->admin, &out);
 	if (subscriber->figures)
 		frame_figures(subscriber->admin, &out);
 	if (out.failed || !tell(subscriber, out.data, out.len))
@@ -180,7 +186,7 @@ void events_subscribe(struct rms_request *req, void *state)
 	struct query query;
 
 	(void)state;
-	if (!door_read(req, &query, QUERY_BIT(QUERY_FIGURES), 0))
+	if (!door_read(req, &query, QUERY_BIT(QUERY_FIGURES) | QUERY_BIT(QUERY_HISTORY), 0))
 		return;
 	if (!strcmp(rms_request_method(req), "HEAD")) {
 		rms_reply_bytes(req, 200, type, "", 0);
@@ -205,9 +211,8 @@ void events_subscribe(struct rms_request *req, void *state)
 	rms_reply_begin(req, 200, type);
 	rms_reply_on_room(req, on_room, subscriber);
 	list_push(&events->subscribers, &subscriber->node);
-	if (events->n++ == 0)
-		uv_timer_start(&events->second, on_second, SECOND_MS, SECOND_MS);
-	greet(subscriber);
+	events->n++;
+	greet(subscriber, query.values[QUERY_HISTORY].number);
 }
 
 void events_open(struct admin *admin, uv_loop_t *loop)
@@ -215,6 +220,8 @@ void events_open(struct admin *admin, uv_loop_t *loop)
 	list_init(&admin->events.subscribers);
 	uv_timer_init(loop, &admin->events.second);
 	admin->events.second.data = admin;
+	figures_end_second(admin);
+	uv_timer_start(&admin->events.second, on_second, SECOND_MS, SECOND_MS);
 }
 
 void events_close(struct admin *admin)
@@ -222,6 +229,7 @@ void events_close(struct admin *admin)
 	struct list all;
 	struct list_node *node;
 
+	uv_timer_stop(&admin->events.second);
 	list_init(&all);
 	list_splice(&all, &admin->events.subscribers);
 	while ((node = list_pop(&all)))
@@ -254,11 +262,9 @@ static void on_event(struct door_mail *mail, struct admin *admin)
 	struct outbuf data = { 0 };
 
 	atomic_fetch_sub_explicit(&admin->events_waiting, 1, memory_order_relaxed);
-	if (admin->events.n) {
-		write_event(&data, &em->event);
-		events_publish(admin, names[em->event.kind], &data);
-		outbuf_finish(&data);
-	}
+	write_event(&data, &em->event);
+	events_publish(admin, names[em->event.kind], &data);
+	outbuf_finish(&data);
 	drill_see(admin, &em->event);
 	free(em);
 }

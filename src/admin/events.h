@@ -6,8 +6,10 @@
  *	data: {"time_ns":N,"time":"...","worker":"app2","state":"down","was":"up","generation":9}
  *
  * Events: state, of a worker; rehomed, the connections of a worker that was lost have others; even, each worker has its
- * share again; drill, its marks; figures, once a second, and at once to a new subscriber (?figures=0: never). The
- * control thread posts what the fleet tells; a subscriber who does not read is dropped, and nobody waits for any.
+ * share again; drill, its marks; figures, once a second, and at once to a new subscriber (?figures=0: never); before
+ * all else, and only if asked for by ?history=1, one history: the seconds and the events before. The control thread
+ * posts what the fleet tells; a subscriber who does not read is dropped, and nobody waits for any. What all are told is
+ * worked out and framed once.
  *
  * Thread: the admin thread, except events_tell().
  */
@@ -25,15 +27,23 @@ struct rms_request;
 enum {
 	EVENTS_SUBSCRIBERS = 16,   /* at once; connections are left for everything else */
 	EVENTS_UNSENT = 64 * 1024, /* bytes that one may be behind */
+	EVENTS_PAST = 64,          /* kept for who comes later */
 	EVENTS_WAITING = 256,      /* on their way to the admin thread; more are dropped and counted */
+};
+
+struct events_past {
+	const char *name; /* a literal */
+	char data[384];   /* its JSON */
 };
 
 struct events {
 	struct list subscribers;
 	unsigned n;
 	uint64_t last_id;
-	uv_timer_t second; /* runs while there are subscribers */
-	unsigned seconds;  /* for the keep-alive */
+	uv_timer_t second;
+	unsigned seconds;                     /* for the keep-alive */
+	struct events_past past[EVENTS_PAST]; /* a ring */
+	unsigned n_past, next_past;
 };
 
 void events_open(struct admin *admin, uv_loop_t *loop);

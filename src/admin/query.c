@@ -18,6 +18,7 @@ static const struct key keys[QUERY_NAMES] = {
 	[QUERY_FIGURES] = { "figures", &value_type_count, "0", "1" },
 	[QUERY_FOR] = { "for", &value_type_duration, "1ms", "1h" },
 	[QUERY_FORCE] = { "force", &value_type_count, "0", "1" },
+	[QUERY_HISTORY] = { "history", &value_type_count, "0", "1" },
 	[QUERY_ID] = { "id", &value_type_count, "1", "4294967295" },
 	[QUERY_IF_GENERATION] = { "if_generation", &value_type_count, "0", "4294967295" },
 	[QUERY_PASSED] = { "passed", &value_type_count, "0", "1" },

@@ -184,7 +184,25 @@ uint64_t metrics_worker_requests(struct metrics *metrics, unsigned worker)
 	return sum_codes(codes);
 }
 
-void metrics_write(struct metrics *metrics, int worker, struct outbuf *out)
+static void sum_process(const struct metrics *metrics, uint64_t *process)
+{
+	for (unsigned i = 0; i < METRICS_CELLS; i++)
+		process[i] = metrics_get(&metrics->process, i) + metrics_get(&metrics->admin, i);
+}
+
+void metrics_read(struct metrics *metrics, uint64_t (*rows)[METRICS_CELLS], uint64_t process[METRICS_CELLS])
+{
+	lock_acquire(&metrics->lock);
+	for (unsigned i = 0; i < metrics->workers; i++)
+		sum_cells(metrics, i, 0, METRICS_CELLS, rows[i]);
+	lock_release(&metrics->lock);
+	for (unsigned i = 0; i < metrics->workers; i++)
+		rows[i][METRIC_requests] = sum_codes(rows[i] + METRIC_responses);
+	sum_process(metrics, process);
+	process[METRIC_process_start_time] = 0;
+}
+
+void metrics_write(struct metrics *metrics, int worker, enum exposition form, struct outbuf *out)
 {
 	unsigned first = worker == METRICS_ALL ? 0 : (unsigned)worker;
 	unsigned end = worker == METRICS_ALL ? metrics->workers : first + 1;
@@ -206,11 +224,10 @@ void metrics_write(struct metrics *metrics, int worker, struct outbuf *out)
 		rows[i - first].cells[METRIC_requests] = sum_codes(rows[i - first].cells + METRIC_responses);
 	}
 	if (worker == METRICS_ALL) {
-		for (unsigned i = 0; i < METRICS_CELLS; i++)
-			process[i] = metrics_get(&metrics->process, i) + metrics_get(&metrics->admin, i);
+		sum_process(metrics, process);
 		process_read(process);
 		snapshot.process = process;
 	}
-	prometheus_write(&snapshot, out);
+	prometheus_write(&snapshot, form, out);
 	free(rows);
 }

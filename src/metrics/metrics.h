@@ -11,7 +11,7 @@
  * METRIC_requests and METRIC_process_* are nobody's to write: metrics_write() works them out.
  *
  * Thread: metrics_add(), metrics_set(), metrics_observe(): the shard's one writer. metrics_attach(), metrics_detach():
- * the control thread. metrics_write(), metrics_worker_value(): any.
+ * the control thread. metrics_write(), metrics_read(), metrics_worker_value(): any.
  */
 #ifndef RMSD_METRICS_METRICS_H
 #define RMSD_METRICS_METRICS_H
@@ -29,6 +29,7 @@
  * has one cell a value: METRIC_connections_closed + CLOSED_CLIENT. Codes: METRIC_responses + METRICS_CODE(200).
  */
 #include "metrics/cells.h"
+#include "metrics/exposition.h"
 
 struct metrics_shard {
 	struct list_node node; /* the name's list while attached */
@@ -79,12 +80,18 @@ uint64_t metrics_worker_value(struct metrics *metrics, unsigned worker, unsigned
 /* Requests answered by it: the sum over all codes. */
 uint64_t metrics_worker_requests(struct metrics *metrics, unsigned worker);
 
+/*
+ * One snapshot of all: a row for each worker, by its index, and the cells that carry no worker label. METRIC_requests
+ * is worked out; what is asked of the kernel is left at 0.
+ */
+void metrics_read(struct metrics *metrics, uint64_t (*rows)[METRICS_CELLS], uint64_t process[METRICS_CELLS]);
+
 enum { METRICS_ALL = -1 };
 /*
- * Text exposition 0.0.4 of one snapshot. worker METRICS_ALL: everything; else the series with that worker's label
+ * The exposition of one snapshot. worker METRICS_ALL: everything; else the series with that worker's label
  * alone: no process_*, nothing without the label.
  */
-void metrics_write(struct metrics *metrics, int worker, struct outbuf *out);
+void metrics_write(struct metrics *metrics, int worker, enum exposition form, struct outbuf *out);
 /* The page of docs: docs/metrics.md. */
 void metrics_print(struct outbuf *out);
 

@@ -5,13 +5,19 @@
  */
 #include "metrics/prometheus.h"
 
+#include <string.h>
+
 #include "metrics/metrics.h"
 
-enum kind { KIND_counter, KIND_gauge, KIND_histogram };
+enum kind { KIND_counter, KIND_gauge, KIND_histogram, KIND_info };
 enum scope { WORKER, PROCESS, SYSTEM };
 enum unit { ONES, NANOS };
 
-static const char *const kind_names[] = { "counter", "gauge", "histogram" };
+/* Text 0.0.4 knows no info: it is a gauge there. */
+static const char *const kind_names[] = { "counter", "gauge", "histogram", "gauge" };
+static const char *const open_kind_names[] = { "counter", "gauge", "histogram", "info" };
+/* What the name of a family's sample has behind the family's own name in OpenMetrics. */
+static const char *const open_suffixes[] = { "_total", "", "", "_info" };
 
 struct label {
 	const char *key;           /* NULL: no label but the worker's */
@@ -20,7 +26,7 @@ struct label {
 };
 
 struct family {
-	const char *name, *help;
+	const char *name, *help; /* the samples' name */
 	const struct label *label;
 	unsigned cell, count;
 	enum kind kind;
@@ -96,14 +102,15 @@ static void write_sample(struct outbuf *out, const struct family *family, const 
 	outbuf_text(out, "\n");
 }
 
-static void write_histogram(
-	struct outbuf *out, const struct family *family, const char *worker, const uint64_t *buckets)
+static void write_histogram(struct outbuf *out, const struct family *family, const char *worker,
+	const uint64_t *buckets, enum exposition form)
 {
+	const char *const *le = form == EXPOSITION_OPENMETRICS ? histogram_le_canonical : histogram_le;
 	uint64_t cumulative[HISTOGRAM_BUCKETS];
 
 	histogram_cumulate(buckets, cumulative);
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-		write_sample(out, family, "_bucket", worker, "le", histogram_le[i], ONES, cumulative[i]);
+		write_sample(out, family, "_bucket", worker, "le", le[i], ONES, cumulative[i]);
 	write_sample(out, family, "_sum", worker, NULL, NULL, family->unit, buckets[HISTOGRAM_BUCKETS]);
 	write_sample(out, family, "_count", worker, NULL, NULL, ONES, cumulative[HISTOGRAM_BUCKETS - 1]);
 }
@@ -121,14 +128,14 @@ static void write_codes(
 	}
 }
 
-static void write_series(
-	struct outbuf *out, const struct family *family, const char *worker, const bool *codes, const uint64_t *cells)
+static void write_series(struct outbuf *out, const struct family *family, const char *worker, const bool *codes,
+	const uint64_t *cells, enum exposition form)
 {
 	const struct label *label = family->label;
 	const uint64_t *values = cells + family->cell;
 
 	if (family->kind == KIND_histogram)
-		write_histogram(out, family, worker, values);
+		write_histogram(out, family, worker, values, form);
 	else if (label == &label_code)
 		write_codes(out, family, worker, codes, values);
 	else
@@ -137,34 +144,61 @@ static void write_series(
 				family->unit, values[i]);
 }
 
-static void write_head(struct outbuf *out, const struct family *family)
+static void write_line(struct outbuf *out, const char *word, const char *name, size_t name_len, const char *text)
 {
-	outbuf_text(out, "# HELP ");
-	outbuf_text(out, family->name);
+	outbuf_text(out, "# ");
+	outbuf_text(out, word);
 	outbuf_text(out, " ");
-	outbuf_text(out, family->help);
-	outbuf_text(out, "\n# TYPE ");
-	outbuf_text(out, family->name);
+	outbuf_append(out, name, name_len);
 	outbuf_text(out, " ");
-	outbuf_text(out, kind_names[family->kind]);
+	outbuf_text(out, text);
 	outbuf_text(out, "\n");
 }
 
-void prometheus_write(const struct prometheus_snapshot *snapshot, struct outbuf *out)
+static bool ends_with(const char *name, size_t len, const char *suffix)
+{
+	size_t n = strlen(suffix);
+
+	return len >= n && !memcmp(name + len - n, suffix, n);
+}
+
+static void write_head(struct outbuf *out, const struct family *family, enum exposition form)
+{
+	const char *name = family->name;
+	size_t len = strlen(name);
+
+	if (form == EXPOSITION_TEXT) {
+		write_line(out, "HELP", name, len, family->help);
+		write_line(out, "TYPE", name, len, kind_names[family->kind]);
+		return;
+	}
+	if (ends_with(name, len, open_suffixes[family->kind]))
+		len -= strlen(open_suffixes[family->kind]);
+	write_line(out, "TYPE", name, len, open_kind_names[family->kind]);
+	if (ends_with(name, len, "_seconds"))
+		write_line(out, "UNIT", name, len, "seconds");
+	else if (ends_with(name, len, "_bytes"))
+		write_line(out, "UNIT", name, len, "bytes");
+	write_line(out, "HELP", name, len, family->help);
+}
+
+void prometheus_write(const struct prometheus_snapshot *snapshot, enum exposition form, struct outbuf *out)
 {
 	for (const struct family *family = families; family < families + FAMILIES; family++) {
 		const uint64_t *process = snapshot->process;
 
 		if (family->scope == WORKER) {
-			write_head(out, family);
+			write_head(out, family, form);
 			for (unsigned i = 0; i < snapshot->workers; i++)
-				write_series(
-					out, family, snapshot->rows[i].label, snapshot->codes, snapshot->rows[i].cells);
+				write_series(out, family, snapshot->rows[i].label, snapshot->codes,
+					snapshot->rows[i].cells, form);
 		} else if (process && (family->scope == PROCESS || process[family->cell])) {
-			write_head(out, family);
-			write_series(out, family, "", snapshot->codes, process);
+			write_head(out, family, form);
+			write_series(out, family, "", snapshot->codes, process, form);
 		}
 	}
+	if (form == EXPOSITION_OPENMETRICS)
+		outbuf_text(out, "# EOF\n");
 }
 
 void metrics_print(struct outbuf *out)

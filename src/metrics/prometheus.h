@@ -1,5 +1,5 @@
 /*
- * prometheus.h - a snapshot of all cells to Prometheus' text exposition 0.0.4.
+ * prometheus.h - a snapshot of all cells to Prometheus' text exposition 0.0.4 or to OpenMetrics 1.0.0.
  *
  * Thread: any.
  */
@@ -11,6 +11,7 @@
 
 #include "base/outbuf.h"
 #include "metrics/cells.h"
+#include "metrics/exposition.h"
 
 struct prometheus_row {
 	const char *label; /* worker="app1", escaped */
@@ -24,6 +25,6 @@ struct prometheus_snapshot {
 	unsigned workers;
 };
 
-void prometheus_write(const struct prometheus_snapshot *snapshot, struct outbuf *out);
+void prometheus_write(const struct prometheus_snapshot *snapshot, enum exposition form, struct outbuf *out);
 
 #endif

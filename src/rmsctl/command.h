@@ -23,6 +23,7 @@ enum command_view {
 	VIEW_version,
 	VIEW_drill,
 	VIEW_events,
+	VIEW_top,
 };
 
 enum command_option {

@@ -11,6 +11,7 @@
 #include "rmsctl/events.h"
 #include "rmsctl/rolling.h"
 #include "rmsctl/table.h"
+#include "rmsctl/top.h"
 
 /* Ours, and the server's if it told one. */
 static void print_version(bool as_json, const json_t *status, struct outbuf *out)
@@ -128,6 +129,8 @@ int main(int argc, char **argv)
 		code = drill_run(&task, &out, &why);
 	else if (task.command->view == VIEW_events)
 		code = events_run(&task, &why);
+	else if (task.command->view == VIEW_top)
+		code = top_run(&task, &why);
 	else if (task.given[OPTION_all])
 		code = rolling_restart(&task, &out, &why);
 	else

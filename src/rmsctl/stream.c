@@ -8,7 +8,7 @@
 
 #include "rmsctl/client.h"
 
-enum { READ_SIZE = 16 * 1024, LINE_MAX_SIZE = 64 * 1024, PATIENCE_S = 10 };
+enum { READ_SIZE = 16 * 1024, LINE_MAX_SIZE = 128 * 1024, PATIENCE_S = 10 };
 
 static void end_line(struct stream *stream)
 {

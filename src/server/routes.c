@@ -6,6 +6,7 @@
 #include <uv.h>
 #include <rms/rms.h>
 #include "http/request.h"
+#include "http/scrape.h"
 #include "http/service.h"
 #include "worker/fleet.h"
 
@@ -20,14 +21,10 @@ static void get_text(struct rms_request *req, void *state)
 /* The series of the worker that answers, alone. */
 static void get_own_metrics(struct rms_request *req, void *state)
 {
-	struct metrics *metrics = (struct metrics *)rms_request_data(req);
 	const struct worker *worker = req->service->set.arg;
-	struct outbuf out = { 0 };
 
 	(void)state;
-	metrics_write(metrics, (int)worker->index, &out);
-	rms_reply_bytes(req, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
-	outbuf_finish(&out);
+	scrape_reply(req, (struct metrics *)rms_request_data(req), (int)worker->index);
 }
 
 /* The app's own, then those of the conf. The default text gives way to an app that has routes. */

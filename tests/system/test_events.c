@@ -1,4 +1,5 @@
 /* test_events.c - /events: what a subscriber is told, and that nobody waits for one. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,6 +71,10 @@ static void figures_come_each_second(void **state)
 	wire_expect_alive(wire);
 	data = lines_event(lines, "figures", PATIENCE_MS, NULL);
 	second_ns = lines_number(data, "time_ns");
+	assert_true(second_ns > first_ns); /* the first ones come at once */
+	first_ns = second_ns;
+	data = lines_event(lines, "figures", PATIENCE_MS, NULL);
+	second_ns = lines_number(data, "time_ns");
 	assert_true(second_ns - first_ns > 900000000);
 	json_array_foreach(json_object_get(data, "workers"), i, worker) {
 		assert_string_equal(lines_text(worker, "name"), keepf("app%zu", i + 1));
@@ -85,6 +90,108 @@ static void figures_come_each_second(void **state)
 	assert_int_equal(lines_number(totals, "in_flight"), 0);
 	assert_true(second_ns - first_ns < 1900000000 || daemon_sanitized());
 	wire_close(wire);
+	lines_close(lines);
+	daemon_stop(daemon);
+}
+
+/* Of each second: what a rate says, times how long it was, is what the counters say. */
+static void rates_add_up_to_the_counters(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", "faults=on", NULL);
+	struct lines *lines = lines_open(daemon_admin(daemon), "GET", "/events");
+	struct wire *wire = wire_open(daemon_public(daemon));
+	json_t *data, *totals;
+	double sum = 0, p50 = 0, until = wire_clock_ms() + 60000;
+	unsigned sent = 0, slow = 0;
+	long before_ns, after_ns;
+
+	(void)state;
+	assert_int_equal(
+		wire_request(daemon_socket(daemon), "POST", "/v1/faults?delay=120ms&path=/echo&ttl=1m")->status, 200);
+	do
+		data = lines_event(lines, "figures", PATIENCE_MS, NULL);
+	while (!lines_number(data, "second_ns"));
+	before_ns = lines_number(data, "second_ns");
+	/* Until all are in a second that has ended. */
+	do {
+		assert_true(wire_clock_ms() < until);
+		for (unsigned i = 0; i < 4 && sent < 8; i++, sent++) {
+			wire_put(wire, "GET /echo/a HTTP/1.1\r\nHost: a\r\n\r\n");
+			assert_int_equal(wire_reply(wire)->status, 200);
+		}
+		data = lines_event(lines, "figures", PATIENCE_MS, NULL);
+		totals = json_object_get(data, "totals");
+		after_ns = lines_number(data, "second_ns");
+		sum += json_number_value(json_object_get(totals, "requests_per_second")) * 1e-9 *
+			(double)(after_ns - before_ns);
+		before_ns = after_ns;
+		if (json_is_real(json_object_get(totals, "p50_seconds"))) {
+			p50 = json_number_value(json_object_get(totals, "p50_seconds"));
+			slow += p50 >= 0.1 && p50 <= 0.25;
+		}
+	} while (sum < 7.5);
+	if (fabs(sum - 8) > 0.5)
+		fail_msg("%.2f requests by the rates, 8 were sent", sum);
+	assert_int_equal(lines_number(totals, "requests_total"), 8);
+	if (!slow && !daemon_sanitized())
+		fail_msg("p50 is %f s", p50);
+	assert_true(p50 >= 0.1);
+	wire_close(wire);
+	lines_close(lines);
+	daemon_stop(daemon);
+}
+
+static void the_history_comes_first_if_it_is_asked_for(void **state)
+{
+	static const char asked[] = "/events?history=1";
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct lines *lines = lines_open(daemon_admin(daemon), "GET", "/events");
+	json_t *data, *event, *row;
+	unsigned downs = 0;
+	size_t i, seconds;
+
+	(void)state;
+	daemon_do(daemon, "app2", "kill");
+	/* Two seconds that end after the kill. */
+	for (unsigned n = 0; n < 3; n++)
+		lines_event(lines, "figures", PATIENCE_MS, NULL);
+	lines_close(lines);
+	lines = lines_open(daemon_admin(daemon), "GET", asked);
+	data = lines_event(lines, "history", PATIENCE_MS, NULL);
+	assert_int_equal(json_array_size(json_object_get(data, "workers")), 3);
+	seconds = json_array_size(json_object_get(data, "seconds"));
+	assert_true(seconds >= 2);
+	json_array_foreach(json_object_get(data, "seconds"), i, row)
+		assert_int_equal(json_array_size(row), 1 + 3 * 3);
+	row = json_array_get(json_object_get(data, "seconds"), seconds - 1);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(data, "states"),
+				    (size_t)json_integer_value(json_array_get(row, 6)))),
+		"down");
+	json_array_foreach(json_object_get(data, "events"), i, event)
+		downs += !strcmp(lines_text(event, "kind"), "state") &&
+			!strcmp(lines_text(json_object_get(event, "data"), "state"), "down");
+	assert_int_equal(downs, 1);
+	lines_event(lines, "figures", PATIENCE_MS, NULL);
+	lines_close(lines);
+	daemon_stop(daemon);
+}
+
+/* As long as it can be, it is still within what a subscriber may be behind. */
+static void the_history_of_many_workers_is_bounded(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, "workers=64", NULL);
+	struct lines *lines;
+	const char *line;
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		daemon_do(daemon, "app2", i % 2 ? "revive" : "kill");
+	lines = lines_open(daemon_admin(daemon), "GET", "/events?history=1");
+	do
+		line = lines_next(lines, PATIENCE_MS);
+	while (strncmp(line, "data: ", 6) != 0);
+	assert_true(strlen(line) < 64 * 1024);
+	assert_non_null(strstr(line, "\"down\""));
 	lines_close(lines);
 	daemon_stop(daemon);
 }
@@ -210,6 +317,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_kill_and_a_revive_are_told_in_order, daemon_cleanup),
 		cmocka_unit_test_teardown(figures_come_each_second, daemon_cleanup),
+		cmocka_unit_test_teardown(rates_add_up_to_the_counters, daemon_cleanup),
+		cmocka_unit_test_teardown(the_history_comes_first_if_it_is_asked_for, daemon_cleanup),
+		cmocka_unit_test_teardown(the_history_of_many_workers_is_bounded, daemon_cleanup),
 		cmocka_unit_test_teardown(figures_may_be_declined, daemon_cleanup),
 		cmocka_unit_test_teardown(a_head_is_answered_at_once, daemon_cleanup),
 		cmocka_unit_test_teardown(too_many_subscribers_are_refused, daemon_cleanup),

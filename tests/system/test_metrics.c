@@ -287,6 +287,92 @@ static void what_happens_while_a_request_runs_is_in_flight(void **state)
 	daemon_stop(daemon);
 }
 
+static struct reply *scrape(const char *address, const char *fields)
+{
+	struct wire *wire = wire_open(address);
+	struct reply *reply;
+
+	wire_putf(wire, "GET /metrics HTTP/1.1\r\nHost: a\r\n%sConnection: close\r\n\r\n", fields);
+	reply = wire_reply(wire);
+	wire_close(wire);
+	reply_expect(reply, 200, NULL);
+	reply_expect_field(reply, "Vary", "Accept, Accept-Encoding");
+	return reply;
+}
+
+static void a_scraper_gets_openmetrics_if_it_asks(void **state)
+{
+	static const char open[] = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
+	static const char parse[] = "import sys\n"
+				    "from prometheus_client.openmetrics import parser\n"
+				    "for f in parser.text_string_to_metric_families(open(sys.argv[1]).read()):\n"
+				    "    for s in f.samples:\n"
+				    "        if s.name == 'http_requests_total': print(s.labels['worker'], s.value)\n";
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	const char *const doors[] = { daemon_admin(daemon), daemon_worker(daemon, "app1") };
+	struct wire *wire = wire_open(daemon_worker(daemon, "app1"));
+	struct output *output;
+	struct reply *reply;
+
+	(void)state;
+	wire_put(wire, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	reply_expect(wire_reply(wire), 200, NULL);
+	wire_close(wire);
+	for (size_t i = 0; i < 2; i++) {
+		const char *path = keepf("%s/openmetrics%zu", daemon_dir(daemon), i);
+		FILE *file = fopen(path, "w");
+
+		reply = scrape(doors[i], open);
+		reply_expect_field(reply, "Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8");
+		assert_string_equal(reply->body + reply->body_len - 7, "\n# EOF\n");
+		assert_non_null(file);
+		assert_int_equal(fwrite(reply->body, 1, reply->body_len, file), reply->body_len);
+		assert_int_equal(fclose(file), 0);
+		/* What others read it with. */
+		output = program_call("/usr/bin/python3", "-c", parse, path, NULL);
+		if (output->status)
+			fail_msg("%s", output->err);
+		assert_string_equal(output->out, i ? "app1 1\n" : "app1 1\napp2 0\napp3 0\n");
+	}
+	reply = scrape(doors[0], "");
+	reply_expect_field(reply, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+	daemon_stop(daemon);
+}
+
+static void a_scraper_gets_gzip_if_it_asks(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct output *plain, *packed;
+	const char *url = keepf("http://%s/metrics", daemon_admin(daemon));
+
+	(void)state;
+	packed = program_call("curl", "-sSf", "--compressed", url, NULL);
+	assert_int_equal(packed->status, 0);
+	plain = program_call("curl", "-sSf", url, NULL);
+	assert_int_equal(plain->status, 0);
+	assert_memory_equal(plain->out, packed->out, 100);
+	assert_non_null(strstr(packed->out, "\nprocess_threads "));
+	reply_expect_field(scrape(daemon_admin(daemon), "Accept-Encoding: gzip\r\n"), "Content-Encoding", "gzip");
+	assert_null(reply_field(scrape(daemon_admin(daemon), "Accept-Encoding: br\r\n"), "Content-Encoding"));
+	daemon_stop(daemon);
+}
+
+/* Eight workers: what Prometheus has to keep, and what a scrape has to carry. */
+static void the_series_of_eight_workers_are_few(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, "workers=8", NULL);
+	struct reply *reply = scrape(daemon_admin(daemon), "");
+	unsigned series = 0;
+
+	(void)state;
+	for (const char *line = reply->body; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		series += *line && *line != '#';
+	printf("%u series, %zu bytes\n", series, reply->body_len);
+	assert_in_range(series, 8 * 40, 1000);
+	assert_in_range(reply->body_len, 1, 120 * 1024);
+	daemon_stop(daemon);
+}
+
 static void promtool_has_nothing_to_say(void **state)
 {
 	const char *promtool = program_tool("promtool");
@@ -322,6 +408,9 @@ int main(void)
 		cmocka_unit_test_teardown(counters_survive_kill_and_revive, daemon_cleanup),
 		cmocka_unit_test_teardown(a_workers_port_tells_of_that_worker_alone, daemon_cleanup),
 		cmocka_unit_test_teardown(what_happens_while_a_request_runs_is_in_flight, daemon_cleanup),
+		cmocka_unit_test_teardown(a_scraper_gets_openmetrics_if_it_asks, daemon_cleanup),
+		cmocka_unit_test_teardown(a_scraper_gets_gzip_if_it_asks, daemon_cleanup),
+		cmocka_unit_test_teardown(the_series_of_eight_workers_are_few, daemon_cleanup),
 		cmocka_unit_test_teardown(promtool_has_nothing_to_say, daemon_cleanup),
 	};
 

@@ -68,6 +68,35 @@ static void histogram_cumulates_to_the_count_of_all(void **state)
 		assert_int_equal(cumulative[i], (i + 1) * (i + 2) / 2);
 }
 
+/* As Prometheus' histogram_quantile() has them: straight lines from bound to bound, the first from 0. */
+static void histogram_quantiles_are_those_of_prometheus(void **state)
+{
+	static const struct {
+		uint64_t buckets[HISTOGRAM_BUCKETS];
+		double q, expected;
+	} rows[] = {
+		{ { 100 }, 0.5, 0.00005 },
+		{ { 100 }, 0.99, 0.000099 },
+		{ { 100 }, 1, 0.0001 },
+		{ { [2] = 8 }, 0.5, 0.000375 },
+		{ { 10, 0, 10 }, 0.5, 0.0001 },
+		{ { 10, 0, 10 }, 0.99, 0.000495 },
+		{ { 1, [9] = 99 }, 0.99, 0.05 + 0.05 * 98 / 99 },
+		{ { [16] = 1 }, 0.5, 10 },
+		{ { 99, [16] = 1 }, 0.99, 0.0001 },
+		{ { 98, [16] = 2 }, 0.99, 10 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		double value = histogram_quantile(rows[i].buckets, rows[i].q);
+
+		if (fabs(value - rows[i].expected) > 1e-12)
+			fail_msg("row %zu: %.9f, expected %.9f", i, value, rows[i].expected);
+	}
+	assert_true(isnan(histogram_quantile((const uint64_t[HISTOGRAM_BUCKETS]){ 0 }, 0.5)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -76,6 +105,7 @@ int main(void)
 		cmocka_unit_test(histogram_labels_tell_the_bounds),
 		cmocka_unit_test(histogram_bounds_ascend),
 		cmocka_unit_test(histogram_cumulates_to_the_count_of_all),
+		cmocka_unit_test(histogram_quantiles_are_those_of_prometheus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static double scrape(struct fixture *f, int worker, const char *series)
 	double value;
 
 	outbuf_reset(&f->out, SIZE_MAX);
-	metrics_write(f->metrics, worker, &f->out);
+	metrics_write(f->metrics, worker, EXPOSITION_TEXT, &f->out);
 	outbuf_append(&f->out, "", 1);
 	assert_false(f->out.failed);
 	snprintf(prefix, sizeof(prefix), "\n%s ", series);
@@ -291,7 +291,7 @@ static void scrape_until_stopped(void *arg)
 		uint64_t total, codes = 0, buckets, count;
 
 		outbuf_reset(&out, SIZE_MAX);
-		metrics_write(scraper->fixture->metrics, 0, &out);
+		metrics_write(scraper->fixture->metrics, 0, EXPOSITION_TEXT, &out);
 		outbuf_append(&out, "", 1);
 		total = number_behind(out.data, "\nhttp_requests_total{worker=\"app1\"} ");
 		codes += number_behind(out.data, "responses_total{worker=\"app1\",code=\"200\"} ");
@@ -332,6 +332,26 @@ static void metrics_never_go_backwards_while_shards_come_and_go(void **state)
 	assert_true(scrape(f, 0, DURATION "_count{worker=\"app1\"}") == LIVES * ADDS);
 }
 
+static void metrics_read_is_what_is_written(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t rows[2][METRICS_CELLS], process[METRICS_CELLS];
+
+	metrics_attach(f->metrics, 1, &f->shards[0]);
+	metrics_add(&f->shards[0], METRIC_responses + METRICS_CODE(200), 3);
+	metrics_add(metrics_control_shard(f->metrics, 1), METRIC_responses + METRICS_CODE(503), 2);
+	metrics_observe(&f->shards[0], 120000, 3);
+	metrics_set(metrics_admin_shard(f->metrics), METRIC_drill_running, 1);
+	metrics_read(f->metrics, rows, process);
+	assert_int_equal(rows[0][METRIC_requests], 0);
+	assert_int_equal(rows[1][METRIC_requests], 5);
+	assert_int_equal(rows[1][METRIC_requests], (int)scrape(f, METRICS_ALL, "http_requests_total{worker=\"app2\"}"));
+	assert_int_equal(rows[1][METRIC_duration + 1], 3);
+	assert_int_equal(process[METRIC_drill_running], 1);
+	assert_int_equal(process[METRIC_process_start_time], 0);
+	metrics_detach(f->metrics, 1, &f->shards[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +367,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(metrics_of_the_process_are_written_for_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(metrics_count_open_fds, setup, teardown),
 		cmocka_unit_test_setup_teardown(metrics_escape_a_workers_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(metrics_read_is_what_is_written, setup, teardown),
 		cmocka_unit_test(metrics_states_have_their_names),
 		cmocka_unit_test(metrics_destroy_takes_null),
 		cmocka_unit_test_setup_teardown(metrics_never_go_backwards_while_shards_come_and_go, setup, teardown),

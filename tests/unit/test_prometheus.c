@@ -43,13 +43,18 @@ static int teardown(void **state)
 	return 0;
 }
 
-static char *write_all(struct fixture *f)
+static char *write_as(struct fixture *f, enum exposition form)
 {
 	outbuf_reset(&f->out, SIZE_MAX);
-	prometheus_write(&f->snapshot, &f->out);
+	prometheus_write(&f->snapshot, form, &f->out);
 	outbuf_append(&f->out, "", 1);
 	assert_false(f->out.failed);
 	return f->out.data;
+}
+
+static char *write_all(struct fixture *f)
+{
+	return write_as(f, EXPOSITION_TEXT);
 }
 
 static void assert_has(const char *text, const char *part)
@@ -101,6 +106,37 @@ static void prometheus_writes_a_histogram(void **state)
 		"rmsd_http_request_duration_seconds_sum{worker=\"app1\"} 12.0015\n"
 		"rmsd_http_request_duration_seconds_count{worker=\"app1\"} 6\n"
 		"# HELP ");
+}
+
+static void openmetrics_names_families_its_own_way(void **state)
+{
+	struct fixture *f = *state;
+	char *text;
+	size_t len;
+
+	f->process[METRIC_build] = 1;
+	f->process[METRIC_process_cpu] = 1500000000;
+	f->rows[0].cells[METRIC_requests] = 7;
+	f->rows[0].cells[METRIC_duration] = 2;
+	text = write_as(f, EXPOSITION_OPENMETRICS);
+	len = strlen(text);
+	/* The family is named without what its samples end in, TYPE comes first, the unit is told. */
+	assert_has(text, "# TYPE http_requests counter\n# HELP http_requests Requests answered");
+	assert_has(text, "\nhttp_requests_total{worker=\"app1\"} 7\n");
+	assert_has(text, "# TYPE rmsd_build info\n# HELP rmsd_build ");
+	assert_has(text, "\nrmsd_build_info{version=");
+	assert_has(text, "# TYPE rmsd_http_request_bytes counter\n# UNIT rmsd_http_request_bytes bytes\n");
+	assert_has(text, "# TYPE process_cpu_seconds counter\n# UNIT process_cpu_seconds seconds\n");
+	assert_has(text, "\nprocess_cpu_seconds_total 1.5\n");
+	assert_has(text, "# TYPE rmsd_connections gauge\n# HELP rmsd_connections ");
+	/* Floats are canonical. */
+	assert_has(text, "{worker=\"app1\",le=\"0.0001\"} 2\n");
+	assert_has(text, "{worker=\"app1\",le=\"1.0\"} 2\n");
+	assert_has(text, "{worker=\"app1\",le=\"10.0\"} 2\n");
+	assert_has(text, "{worker=\"app1\",le=\"+Inf\"} 2\n");
+	assert_null(strstr(text, "le=\"1\""));
+	assert_null(strstr(text, "\n\n"));
+	assert_string_equal(text + len - 7, "\n# EOF\n");
 }
 
 static void prometheus_writes_seconds_exactly(void **state)
@@ -248,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(prometheus_writes_a_family_in_one_piece, setup, teardown),
 		cmocka_unit_test_setup_teardown(prometheus_writes_a_histogram, setup, teardown),
+		cmocka_unit_test_setup_teardown(openmetrics_names_families_its_own_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(prometheus_writes_seconds_exactly, setup, teardown),
 		cmocka_unit_test_setup_teardown(prometheus_leaves_out_what_has_no_figure, setup, teardown),
 		cmocka_unit_test_setup_teardown(prometheus_keeps_the_rules_of_the_format, setup, teardown),
