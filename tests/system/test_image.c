@@ -253,8 +253,8 @@ static void the_image_runs_read_only_and_without_privileges(void **state)
 	file = keepf("%s/Dockerfile", dir);
 	shell(keepf("sed -n '/^FROM scratch/,$p' %s | sed 's|^COPY --from=build /out/|COPY out/|' >%s", SHIPPED, file));
 	build(file, "rmsd", keepf("%s/context", dir));
-	printf("image: %s bytes",
-		expect_done(engine("image", "inspect", "rmsd", "--format", "{{.Size}}\n", NULL))->out);
+	printf("bytes of the image: %s",
+		expect_done(engine("image", "inspect", "rmsd", "--format", "{{.Size}}", NULL))->out);
 	it_serves_until_it_is_stopped();
 }
 
