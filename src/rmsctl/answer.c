@@ -5,6 +5,8 @@
 
 #include "rmsctl/table.h"
 
+enum { REASON_MAX = 200 };
+
 /* DEL is the one control character that jansson writes raw; in JSON it can stand in a string alone. */
 static int on_json(const char *bytes, size_t len, void *data)
 {
@@ -49,6 +51,18 @@ enum exit_code answer_reject(const struct question *question, struct outbuf *why
 	return EXIT_UNREACHABLE;
 }
 
+/* A reason in plain words, as that of /readyz: its first line. */
+static void write_reason(const struct client_reply *reply, struct outbuf *why)
+{
+	size_t len = 0;
+
+	while (len < reply->body_len && len < REASON_MAX && reply->body[len] != '\n')
+		len++;
+	if (len)
+		outbuf_text(why, ": ");
+	table_text(reply->body, len, false, why);
+}
+
 enum exit_code answer_get(
 	const struct question *question, struct client_reply *reply, json_t **answer, struct outbuf *why)
 {
@@ -62,6 +76,8 @@ enum exit_code answer_get(
 	json = json_loadb(got.body, got.body_len, JSON_REJECT_DUPLICATES, NULL);
 	if (got.status > 299 || json_is_false(json_object_get(json, "ok"))) {
 		code = answer_refusal(got.status, json, why);
+		if (!json)
+			write_reason(&got, why);
 		json_decref(json);
 		client_reply_finish(&got);
 		return code;

@@ -170,6 +170,8 @@ static void verbs_that_are_named_exist(void **state)
 	(void)state;
 	expect_verbs(table, "README.md");
 	expect_verbs(table, "docs/operations.md");
+	expect_verbs(table, "docs/runbook.md");
+	expect_verbs(table, "deploy/README.md");
 }
 
 static void every_verb_is_explained(void **state)

@@ -1,5 +1,6 @@
 /* test_verbs.c - the arguments of verbs, the generation in every answer, and what is logged of a change. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -142,6 +143,32 @@ static void each_change_is_one_line_in_the_log(void **state)
 	daemon_stop(daemon);
 }
 
+/* As the health check of a container does. */
+static void ready_tells_by_its_exit_status(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct output *output = daemon_ctl(daemon, "ready", NULL);
+
+	(void)state;
+	assert_int_equal(output->status, 0);
+	assert_string_equal(output->out, "ok\n");
+	ask(daemon, "app1", "kill", 200);
+	ask(daemon, "app2", "kill", 200);
+	assert_int_equal(daemon_ctl(daemon, "ready", NULL)->status, 0);
+	ask(daemon, "app3", "kill?force=1", 200);
+	output = daemon_ctl(daemon, "ready", NULL);
+	assert_int_equal(output->status, 1);
+	assert_string_equal(output->out, "");
+	assert_string_equal(output->err, "rmsctl: refused with HTTP status 503: no worker is up\n");
+	ask(daemon, "app1", "revive", 200);
+	daemon_await(daemon, "app1", "up", -1);
+	assert_int_equal(daemon_ctl(daemon, "ready", NULL)->status, 0);
+	daemon_signal(daemon, SIGTERM);
+	daemon_wait(daemon, WIRE_PATIENCE_MS);
+	assert_int_equal(daemon_ctl(daemon, "ready", NULL)->status, 3);
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +177,7 @@ int main(void)
 		cmocka_unit_test_teardown(every_answer_carries_the_generation, daemon_cleanup),
 		cmocka_unit_test_teardown(a_verb_for_another_generation_is_refused, daemon_cleanup),
 		cmocka_unit_test_teardown(each_change_is_one_line_in_the_log, daemon_cleanup),
+		cmocka_unit_test_teardown(ready_tells_by_its_exit_status, daemon_cleanup),
 	};
 
 	return cmocka_run_group_tests_name("verbs", tests, NULL, NULL);
