@@ -30,15 +30,16 @@ static void set_marks(struct reserve *reserve)
 }
 
 /* An open file each: where the system's table is full, a number alone would not do. */
-static void hold_spares(struct reserve *reserve)
+static int hold_spares(struct reserve *reserve)
 {
 	while (reserve->n_spares < RESERVE_SPARES) {
 		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 		if (fd < 0)
-			return;
+			return -errno;
 		reserve->spares[reserve->n_spares++] = fd;
 	}
+	return 0;
 }
 
 static void drop_spares(struct reserve *reserve)
@@ -51,8 +52,9 @@ static bool has_room(const struct reserve *reserve)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
+	/* Any other error, of a file that has gone, says nothing of descriptors. */
 	if (fd < 0)
-		return false;
+		return errno != EMFILE && errno != ENFILE && errno != ENOMEM;
 	close(fd);
 	return fd < reserve->low;
 }
@@ -70,7 +72,7 @@ static void on_tick(uv_timer_t *tick)
 
 	set_marks(reserve);
 	/* Admin and control come first. */
-	hold_spares(reserve);
+	(void)hold_spares(reserve);
 	if (reserve->paused) {
 		if (!has_room(reserve))
 			return;
@@ -100,8 +102,7 @@ int reserve_open(struct reserve *reserve, uv_loop_t *loop, int limit, int kept, 
 	uv_timer_init(loop, &reserve->tick);
 	reserve->tick.data = reserve;
 	set_marks(reserve);
-	hold_spares(reserve);
-	return reserve->n_spares == RESERVE_SPARES ? 0 : UV_EMFILE;
+	return hold_spares(reserve);
 }
 
 void reserve_close(struct reserve *reserve)

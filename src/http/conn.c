@@ -2,7 +2,6 @@
 #include "http/conn.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -143,8 +142,8 @@ static void refuse_full(struct service *service, struct slot *slot) REQUIRES(ser
 {
 	struct reply reply = { .status = 503 };
 
-	/* RFC 9110 section 10.2.3: not where something ran. */
-	if (!slot->request) {
+	/* RFC 9110 section 10.2.3: not where something ran, here or with a worker that was lost. */
+	if (!slot->request && !slot->lost && !slot->refuse) {
 		reply.fields = CONN_RETRY_AFTER;
 		reply.fields_len = sizeof(CONN_RETRY_AFTER) - 1;
 	}
@@ -254,16 +253,25 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 {
 	unsigned budget = CONN_REQUESTS;
 
-	while (slot->in_off < slot->in_len && !is_handled(slot) && !slot->close_after) {
+	while (slot->in_off < slot->in_len && !is_handled(slot) && !slot->close_after && !service->batch.failed) {
 		struct message *message = slot->message;
 		enum message_status status;
 
 		if (is_line_too_many(slot))
 			break;
-		if (service->batch.len >= FLUSH_AT && transfer_send(service, slot, fd) != TRANSFER_DONE) {
+		if (service->batch.len >= FLUSH_AT) {
+			enum transfer sent = transfer_send(service, slot, fd);
+
+			/* Replies are lost: no other may take their place. */
+			if (sent == TRANSFER_BROKEN) {
+				close_now(service, slot, fd, CLOSED_ERROR);
+				return;
+			}
 			/* By the time that the slot settles the client may have taken it: then no event will come. */
-			service_queue(service, slot, slot_tag(slot, fd));
-			break;
+			if (sent == TRANSFER_BLOCKED) {
+				service_queue(service, slot, slot_tag(slot, fd));
+				break;
+			}
 		}
 		if (!budget--) {
 			service_queue(service, slot, slot_tag(slot, fd));
@@ -321,8 +329,11 @@ void conn_event(struct service *service, struct slot *slot, int fd, uint32_t eve
 		return;
 	}
 	if (slot->out_len) {
-		if (!(events & (EPOLLOUT | over)))
+		if (!(events & (EPOLLOUT | over))) {
+			/* Just given, with EPOLLIN too (slots_give()): nothing is read before the client takes this. */
+			want(service, slot, fd, EPOLLOUT);
 			return;
+		}
 		switch (transfer_send(service, slot, fd)) {
 		case TRANSFER_DONE: break;
 		case TRANSFER_BLOCKED:
@@ -396,10 +407,15 @@ static void expire_writing(struct service *service, struct slot *slot, int fd) R
 /* Whether slot, which is waiting for input, has some that its owner was too busy to see: then it has its turn now. */
 static bool run_unseen(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock)
 {
-	if (slot->queued || slot->eof || transfer_receive(service, slot, fd) != TRANSFER_DONE)
-		return false;
-	run(service, slot, fd);
-	return true;
+	enum transfer received = slot->queued || slot->eof ? TRANSFER_BLOCKED : transfer_receive(service, slot, fd);
+
+	if (received == TRANSFER_FULL) {
+		refuse_full(service, slot);
+		settle(service, slot, fd);
+	} else if (received == TRANSFER_DONE) {
+		run(service, slot, fd);
+	}
+	return received == TRANSFER_FULL || received == TRANSFER_DONE;
 }
 
 static bool is_expired(const struct service *service, const struct slot *slot)
@@ -416,6 +432,11 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 
 	if (!is_expired(service, slot))
 		return;
+	/* Also of one that was taken from under its handler: it waits for its client to take what is said already. */
+	if (slot->out_len) {
+		expire_writing(service, slot, fd);
+		return;
+	}
 	if (slot->state == CONN_IDLE || slot->state == CONN_READING) {
 		/* Bytes that were here in time count; a head that is not whole with them is late all the same. */
 		if (run_unseen(service, slot, fd) &&
@@ -450,39 +471,4 @@ void conn_hang_up(struct service *service, struct slot *slot, int fd)
 	} else if (slot->state == CONN_READING && slot_deadline(slot) > soon) {
 		slot_enter(slot, CONN_READING, soon);
 	}
-}
-
-const char *conn_line(const struct slot *slot, char *buf, size_t size)
-{
-	const char *bytes = slot->in + slot->in_off;
-	size_t len = slot->in_len - slot->in_off;
-	const char *end = len ? memmem(bytes, len, "\r\n", 2) : NULL;
-	size_t line = end ? (size_t)(end - bytes) : len;
-	const char *query = line ? memchr(bytes, '?', line) : NULL;
-	const char *version = query ? memchr(query, ' ', line - (size_t)(query - bytes)) : NULL;
-	char without[CONN_LINE_MAX];
-
-	if (!query)
-		return log_quote(buf, size, line ? bytes : "", line);
-	snprintf(without, sizeof(without), "%.*s?...%.*s", (int)(query - bytes), bytes,
-		version ? (int)(bytes + line - version) : 0, version ? version : "");
-	return log_quote(buf, size, without, strlen(without));
-}
-
-enum loss_fate conn_detach(struct service *service, struct slot *slot, enum loss_kind kind, bool *now)
-{
-	enum loss_fate fate = FATE_MOVES;
-
-	/* No bound: nothing is lost by a move. */
-	if (!transfer_own_input(service->set.slots, slot, 0) || !transfer_own_output(service->set.slots, slot))
-		return FATE_CLOSES;
-	if (slot->request) {
-		fate = loss_decide(slot, kind);
-		slot->request = NULL;
-		slot->deferred = slot->feeding = slot->streamed = false;
-		slot->running_len = 0;
-		slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + service->set.conf->header_timeout);
-	}
-	*now = slot->state != CONN_CLOSING && (slot->in_len || slot->out_len || slot->eof);
-	return fate;
 }

@@ -42,6 +42,11 @@ void conn_expire(struct service *service, struct slot *slot, int fd) REQUIRES(se
 void conn_hang_up(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
 
 /*
+ * A slot in the caller's hands, whose request was with a lost worker, gets the state and the deadline that it goes on
+ * with under the next one: what is said already is sent first.
+ */
+void conn_resume(struct slot *slot, const struct conf *conf);
+/*
  * Makes the slot whole without its owner: copies what it has borrowed, and forgets the running request, which the next
  * owner runs again or refuses, and which the caller takes from METRIC_in_flight if it was counted. *now: the next owner
  * has something to do at once. What is to be done with the slot: loss.h.

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "http/answer.h"
 #include "http/loss.h"
-#include "base/path.h"
 #include "http/request.h"
 
 void handling_drop_message(struct slots *slots, struct slot *slot)
@@ -78,8 +78,10 @@ static void commit(struct service *service, struct slot *slot, struct rms_reques
 		answer_end(service, slot, req, counted);
 		return;
 	}
-	if (service_is_ending(service, slot))
+	if (service_is_ending(service, slot)) {
+		slot->linger |= req->reply.keep_alive;
 		req->reply.keep_alive = false;
+	}
 	answer_put(service, slot, &req->reply, counted);
 }
 
@@ -260,7 +262,7 @@ static struct reply reply_to(const struct service *service, struct slot *slot, c
 	bool last = most && slot->served + 1 >= most;
 
 	/* The client does not know yet: the next request may be on its way. */
-	slot->linger |= last && message->keep_alive;
+	slot->linger |= message->keep_alive && (last || service_is_ending(service, slot));
 	return (struct reply){
 		.head_only = message->method == HTTP_HEAD,
 		.keep_alive = message->keep_alive && !service_is_ending(service, slot) && !last,

@@ -1,5 +1,6 @@
 /*
- * slots.h - the connections of the process, a table by fd; who owns each, and the rules of giving and taking.
+ * slots.h - the connections of the process, a table by fd; who owns each, the rules of giving and taking, and what all
+ * of them keep in memory.
  *
  * A connection belongs to the process, not to a loop: its slot says which owner (a worker's incarnation, or the admin
  * thread) serves it now, and everything another owner needs to go on. An owner is one thread's loop with its pollset.

@@ -44,7 +44,8 @@ static void close_all(struct server *server)
 	doors_close(&server->doors);
 	reserve_close(&server->reserve);
 	refusal_close(&server->refusal);
-	uv_close((uv_handle_t *)&server->signals, NULL);
+	if (server->signals.data)
+		uv_close((uv_handle_t *)&server->signals, NULL);
 	uv_close((uv_handle_t *)&server->beat, NULL);
 	uv_close((uv_handle_t *)&server->stopping, NULL);
 }

@@ -29,7 +29,9 @@ struct incarnation_loss {
 	struct fleet_order *order; /* that it is for; NULL: none */
 	unsigned reason;           /* enum metrics_rehomed */
 	unsigned moved;
-	bool abandoned; /* its thread is stuck */
+	uint64_t since_ms; /* when it began */
+	bool abandoned;    /* its thread is stuck */
+	bool told;         /* an operator was, that it takes long */
 };
 
 struct incarnation_mail {

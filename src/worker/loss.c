@@ -4,6 +4,7 @@
 
 enum {
 	RETRY_MS = 2,
+	HELD_MS = 1000, /* then an operator is told that connections cannot be taken */
 	ROOM_MS = 5000, /* then an operator is told what a start waits for */
 };
 
@@ -57,6 +58,7 @@ void loss_begin(
 	loss->incarnation = incarnation;
 	loss->order = order;
 	loss->reason = reason;
+	loss->since_ms = fleet_now_ms();
 	sweep_drop(&fleet->sweep, incarnation_service(incarnation));
 	incarnation_ask_to_leave(incarnation);
 	if (take(fleet, loss))
@@ -65,15 +67,32 @@ void loss_begin(
 	loss_keep_trying(fleet);
 }
 
+/* A thread that the kernel does not let go on, in the middle of an event: what it has in its hands cannot be moved. */
+static void tell_held(struct incarnation_loss *loss)
+{
+	const struct worker *worker = incarnation_owner(loss->incarnation);
+
+	if (loss->told || fleet_now_ms() - loss->since_ms < HELD_MS)
+		return;
+	loss->told = true;
+	log_warn("the connections of a lost worker cannot be taken yet: its thread is stuck with their lock",
+		"worker=%s", worker->name);
+}
+
 void loss_try_all(struct fleet *fleet)
 {
 	struct list later;
 	struct list_node *node;
 
 	list_init(&later);
-	while ((node = list_pop(&fleet->taking)))
-		if (!take(fleet, list_entry(node, struct incarnation_loss, node)))
-			list_push(&later, node);
+	while ((node = list_pop(&fleet->taking))) {
+		struct incarnation_loss *loss = list_entry(node, struct incarnation_loss, node);
+
+		if (take(fleet, loss))
+			continue;
+		tell_held(loss);
+		list_push(&later, node);
+	}
 	list_splice(&fleet->taking, &later);
 }
 

@@ -152,7 +152,7 @@ static void unpark(struct mover *mover, int fd)
 	lock_release(&mover->parked.lock);
 	mover->n_parked--;
 	slot->awaits = 0;
-	slot_enter(slot, CONN_READING, uv_hrtime() / 1000000 + mover->conf->header_timeout);
+	conn_resume(slot, mover->conf);
 	(void)rehome(mover, pick(mover, fd), fd, true, slot->moved);
 }
 
@@ -376,7 +376,7 @@ static void expire_waiting(struct mover *mover, int fd)
 	slots_take(&mover->waiting, slot);
 	lock_release(&mover->waiting.lock);
 	/* A 503 without a request would be taken for the answer to the next one; behind half a reply, for its rest. */
-	begun = slot->in_len || recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+	begun = slot->state != CONN_CLOSING && (slot->in_len || recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
 	if (!begun || slot->out_len) {
 		close_homeless(mover, fd, CLOSED_TIMEOUT);
 		return;

@@ -17,11 +17,13 @@ static const char *running_line(struct fleet *fleet, struct incarnation *incarna
 	struct service *service = incarnation_service(incarnation);
 	struct slots *slots = fleet->set.slots;
 
-	snprintf(buf, size, "-");
 	if (!owner_try(&service->owner)) {
+		/* It is stuck outside a handler, with its lock. */
 		owner_give_up(&service->owner);
+		snprintf(buf, size, "unknown");
 		return buf;
 	}
+	snprintf(buf, size, "-");
 	for (int fd = 0; fd < slots_end(slots); fd++) {
 		const struct slot *slot = slots_at(slots, fd);
 
