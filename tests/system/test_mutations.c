@@ -19,6 +19,7 @@
 #include "support/keep.h"
 #include "support/mutation.h"
 #include "support/oracle.h"
+#include "support/running.h"
 
 enum {
 	MUTATIONS = 20000,
@@ -132,9 +133,11 @@ static void await_fds(struct daemon *daemon, unsigned fds)
 {
 	double until = wire_clock_ms() + PATIENCE_MS;
 
-	while (daemon_fds(daemon) > fds)
+	while (daemon_fds(daemon) > fds) {
 		if (wire_clock_ms() > until)
 			fail_msg("%u descriptors, %u before", daemon_fds(daemon), fds);
+		pause_ms(5);
+	}
 }
 
 static void no_mutation_fools_crashes_or_stops_it(void **state)
@@ -146,7 +149,6 @@ static void no_mutation_fools_crashes_or_stops_it(void **state)
 		.threads = THREADS,
 		.connections = CONNECTIONS,
 		.patience_ms = PATIENCE_MS * (daemon_sanitized() ? 4 : 1) };
-	struct timespec pause = { .tv_nsec = 20000000 };
 	double begun = wire_clock_ms(), worst = 0, took;
 	struct barrage_result result;
 	unsigned probes = 0, fds;
@@ -164,7 +166,7 @@ static void no_mutation_fools_crashes_or_stops_it(void **state)
 		worst = took > worst ? took : worst;
 		if (!warm && barrage_requests(barrage) > plan.requests / 5)
 			warm = daemon_rss_kb(daemon);
-		nanosleep(&pause, NULL);
+		pause_ms(20);
 	}
 	barrage_join(barrage, &result);
 	if (result.failure)

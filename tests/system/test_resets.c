@@ -114,9 +114,11 @@ static void await_nothing_left(struct daemon *daemon, unsigned fds)
 	for (unsigned i = 1; i <= 3; i++)
 		daemon_await(daemon, keepf("app%u", i), "up", 0);
 	running_await(daemon, 0);
-	while (daemon_fds(daemon) > fds)
+	while (daemon_fds(daemon) > fds) {
 		if (wire_clock_ms() > until)
 			fail_msg("%u descriptors, %u before", daemon_fds(daemon), fds);
+		pause_ms(5);
+	}
 }
 
 static void memory_and_descriptors_return_to_the_start(void **state)

@@ -245,5 +245,5 @@ int main(void)
 		cmocka_unit_test_teardown(a_head_may_have_so_many_fields, daemon_cleanup),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("semantics", tests, NULL, NULL);
 }

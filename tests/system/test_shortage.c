@@ -1,5 +1,4 @@
 /* test_shortage.c - descriptors that the app has, or that somebody took away; and more bytes than may be kept. */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +12,7 @@
 
 #include "support/keep.h"
 #include "support/pressure.h"
+#include "support/running.h"
 
 enum { FILES = 600 };
 
@@ -37,6 +37,22 @@ static struct wire *open_waiting(const char *address)
 	return wire;
 }
 
+/*
+ * Whether the doors pause with wire before them; false: it is told something. Whoever makes them pause is told before
+ * they do.
+ */
+static bool is_left_waiting(struct daemon *daemon, struct wire *wire)
+{
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
+
+	while (wire_end(wire, 5) == WIRE_QUIET) {
+		if (daemon_metric(daemon, "rmsd_accept_paused", NULL) == 1)
+			return wire_end(wire, 0) == WIRE_QUIET;
+		assert_true(wire_clock_ms() < until);
+	}
+	return false;
+}
+
 static void an_app_that_has_the_descriptors_pauses_the_public_doors_alone(void **state)
 {
 	struct daemon *daemon = start_small();
@@ -53,7 +69,7 @@ static void an_app_that_has_the_descriptors_pauses_the_public_doors_alone(void *
 		struct reply *reply;
 
 		waiting[0] = open_waiting(daemon_public(daemon));
-		if (wire_end(waiting[0], 300) == WIRE_QUIET)
+		if (is_left_waiting(daemon, waiting[0]))
 			break;
 		assert_true(n_told < 20);
 		told[n_told++] = waiting[0];
@@ -135,9 +151,11 @@ static double await_more(struct daemon *daemon, double than)
 {
 	double until = wire_clock_ms() + WIRE_PATIENCE_MS, now;
 
-	while ((now = buffered(daemon)) <= than)
+	while ((now = buffered(daemon)) <= than) {
 		if (wire_clock_ms() > until)
 			fail_msg("%g bytes are buffered, not more than %g", now, than);
+		pause_ms(5);
+	}
 	return now;
 }
 
@@ -252,7 +270,7 @@ static void the_account_holds_over_moves_and_losses(void **state)
 	struct daemon *daemon = daemon_start("testapp", "", "workers=3", NULL);
 	struct wire *wires[N], *deferred = wire_open(daemon_public(daemon)), *chunked;
 	const char *text = upload(3000);
-	double each, most;
+	double each;
 
 	(void)state;
 	wires[0] = wire_open(daemon_public(daemon));
@@ -270,7 +288,7 @@ static void the_account_holds_over_moves_and_losses(void **state)
 	wire_put(chunked, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n");
 	wire_send(chunked, upload(1000), 1000);
 	wire_put(deferred, "GET /slow/700 HTTP/1.1\r\nHost: a\r\n\r\n");
-	most = await_more(daemon, (N + 1) * each);
+	await_more(daemon, (N + 1) * each);
 	daemon_do(daemon, "app1", "revive");
 	/* What runs is run again with what was kept of it. */
 	daemon_do(daemon, "app3", "kill");
@@ -289,7 +307,6 @@ static void the_account_holds_over_moves_and_losses(void **state)
 	wire_close(chunked);
 	wire_close(deferred);
 	pressure_await_metric(daemon, "rmsd_buffer_bytes", 0);
-	assert_true(most > 0);
 	daemon_stop(daemon);
 }
 
@@ -310,6 +327,7 @@ static void slow_readers_together_hold_no_more_than_the_bound(void **state)
 	while (daemon_metric(daemon, "rmsd_http_responses_total", NULL) < N) {
 		assert_true(buffered(daemon) <= 10 << 20);
 		assert_true(wire_clock_ms() < until);
+		pause_ms(5);
 	}
 	for (unsigned i = 0; i < N; i++) {
 		char *bytes;

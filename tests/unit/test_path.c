@@ -125,5 +125,5 @@ int main(void)
 		cmocka_unit_test(nothing_behind_a_path_is_read),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("path", tests, NULL, NULL);
 }
