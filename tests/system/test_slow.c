@@ -1,7 +1,7 @@
 /*
  * test_slow.c - many clients at once that are as slow as they can be, in the four ways of slowhttptest: head, body,
  * ranges and reading. They are ended as docs/config.md says, and whoever behaves is served all the while. Figures of it
- * are bench/slow's business. RMSD_SLOW: how many of each way.
+ * are ./dev bench slow's business. RMSD_SLOW: how many of each way.
  */
 #include <setjmp.h>
 #include <stdarg.h>
