@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "http/conn.h"
+#include "http/answer.h"
 
 static void drop(struct refusal *refusal, unsigned index)
 {
@@ -59,8 +59,8 @@ void refusal_send(struct refusal *refusal, int fd, const char *why)
 	struct reply reply = {
 		.status = 503,
 		.type = "text/plain; charset=utf-8",
-		.fields = CONN_RETRY_AFTER,
-		.fields_len = sizeof(CONN_RETRY_AFTER) - 1,
+		.fields = ANSWER_RETRY_AFTER,
+		.fields_len = sizeof(ANSWER_RETRY_AFTER) - 1,
 		.body = why,
 		.body_len = strlen(why),
 	};

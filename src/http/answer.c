@@ -62,11 +62,19 @@ void answer_status(struct service *service, struct slot *slot, struct reply *rep
 void answer_bad(struct service *service, struct slot *slot, const struct message *message)
 {
 	struct reply reply = { .status = message->error, .head_only = message->method == HTTP_HEAD };
-	bool too_large = reply.status == 413 || reply.status == 414 || reply.status == 431;
+	enum metrics_error error = ERROR_BAD_REQUEST;
 
 	log_debug("a request was refused", "worker=%s status=%d reason=\"%s\"", service->worker, reply.status,
 		message->reason);
-	metrics_add(service->set.shard, METRIC_errors + (too_large ? ERROR_TOO_LARGE : ERROR_BAD_REQUEST), 1);
+	if (reply.status == 413 || reply.status == 414 || reply.status == 431) {
+		error = ERROR_TOO_LARGE;
+	} else if (reply.status == 503) {
+		/* Not its fault. */
+		error = ERROR_MEMORY;
+		reply.fields = ANSWER_RETRY_AFTER;
+		reply.fields_len = sizeof(ANSWER_RETRY_AFTER) - 1;
+	}
+	metrics_add(service->set.shard, METRIC_errors + error, 1);
 	answer_status(service, slot, &reply, message->reason);
 	slot->closed_reason = CLOSED_ERROR;
 	slot->linger = true;

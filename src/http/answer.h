@@ -12,6 +12,9 @@
 #include "http/router.h"
 #include "http/service.h"
 
+/* With a 503 where nothing ran (RFC 9110 section 10.2.3). */
+#define ANSWER_RETRY_AFTER "Retry-After: 1\r\n"
+
 /* Appends the reply; counted: in the request counters. One that does not keep the connection marks it for closing. */
 void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted);
 /* Appends what a streamed reply, which has ended, still has to send. The rest as answer_put(). */

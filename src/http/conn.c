@@ -144,8 +144,8 @@ static void refuse_full(struct service *service, struct slot *slot) REQUIRES(ser
 
 	/* RFC 9110 section 10.2.3: not where something ran, here or with a worker that was lost. */
 	if (!slot->request && !slot->lost && !slot->refuse) {
-		reply.fields = CONN_RETRY_AFTER;
-		reply.fields_len = sizeof(CONN_RETRY_AFTER) - 1;
+		reply.fields = ANSWER_RETRY_AFTER;
+		reply.fields_len = sizeof(ANSWER_RETRY_AFTER) - 1;
 	}
 	metrics_add(service->set.shard, METRIC_errors + ERROR_MEMORY, 1);
 	handling_abandon(service, slot);
@@ -211,6 +211,12 @@ static void settle(struct service *service, struct slot *slot, int fd) REQUIRES(
 	}
 }
 
+/* A parse with room for as many fields as there may be. */
+static size_t message_size(const struct service *service)
+{
+	return offsetof(struct message, fields) + service->limits.fields * sizeof(struct message_field);
+}
+
 /* The rest of the request is still to come: its parse goes with the slot. False: there is no memory for it. */
 static bool keep_message(struct service *service, struct slot *slot)
 {
@@ -218,15 +224,15 @@ static bool keep_message(struct service *service, struct slot *slot)
 	const struct message *parsed = message ? message : &service->scratch;
 	size_t charged = message ? message->charged : 0;
 
-	if (!service_charge(service, &charged, sizeof(*message) + parsed->chunked_body.cap))
+	if (!service_charge(service, &charged, message_size(service) + parsed->chunked_body.cap))
 		return false;
 	if (!message) {
-		message = malloc(sizeof(*message));
+		message = malloc(message_size(service));
 		if (!message) {
 			slots_credit(service->set.slots, charged);
 			return false;
 		}
-		*message = service->scratch;
+		memcpy(message, parsed, offsetof(struct message, fields) + parsed->n_fields * sizeof(*parsed->fields));
 		/* What scratch owned is the slot's. */
 		message_init(&service->scratch);
 		slot->message = message;

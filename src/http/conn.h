@@ -23,9 +23,6 @@ enum {
 	CONN_LINE_MAX = 256,   /* bytes of a request's line in the log, and some more */
 };
 
-/* With a 503 where nothing ran. */
-#define CONN_RETRY_AFTER "Retry-After: 1\r\n"
-
 /* Its first deadline, before slots_give(). */
 void conn_accepted(struct slot *slot, const struct conf *conf);
 void conn_event(struct service *service, struct slot *slot, int fd, uint32_t events) REQUIRES(service->owner.lock);

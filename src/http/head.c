@@ -5,6 +5,7 @@
  */
 #include "http/head.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include <llhttp.h>
@@ -98,20 +99,27 @@ static bool escape_good(const char *at)
 	return at[0] == '%' && in_class(at[1], HEX) && in_class(at[2], HEX) && (at[1] != '0' || at[2] != '0');
 }
 
-/*
- * uri-host [ ":" port ], RFC 3986 section 3.2.2, as far as it goes; of the IP-literals IPv6 alone, and that by its
- * alphabet.
- */
+/* What stands in brackets is an IPv6 address; IPvFuture is not here yet. */
+static const char *skip_literal(const char *at)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	struct in6_addr address;
+	size_t len = 0;
+
+	for (at++; (in_class(*at, HEX) || *at == ':' || *at == '.') && len < sizeof(text) - 1; at++)
+		text[len++] = *at;
+	return *at == ']' && inet_pton(AF_INET6, text, &address) == 1 ? at + 1 : NULL;
+}
+
+/* uri-host [ ":" port ], RFC 3986 section 3.2.2, as far as it goes. */
 static const char *skip_host(const char *at)
 {
 	const char *start = at;
 
 	if (*at == '[') {
-		for (at++; in_class(*at, HEX) || *at == ':' || *at == '.'; at++)
-			;
-		if (at < start + 3 || *at != ']')
+		at = skip_literal(at);
+		if (!at)
 			return start;
-		at++;
 	} else {
 		while (in_class(*at, NAME))
 			at++;

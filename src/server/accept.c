@@ -10,7 +10,10 @@
 #include "server/state.h"
 #include "worker/evict.h"
 
-enum { EVICTED_LOG_MS = 10000 }; /* between two lines about it */
+enum {
+	EVICTED_LOG_MS = 10000, /* between two lines about it */
+	ADMIN_ROOM = 4,         /* of admin's connections: kept free as long as somebody is idle */
+};
 
 struct worker *accept_pick(struct server *server, uint64_t key)
 {
@@ -93,7 +96,7 @@ void accept_relieve(struct server *server)
 		over = at_once;
 	if (over > 0 && now_ms - server->relieved_ms >= EVICT_TICK_MS) {
 		server->relieved_ms = now_ms;
-		evicted = fleet_evict(server->fleet, (unsigned)(over < at_once ? over : at_once));
+		evicted = fleet_evict(server->fleet, EVICT_CLIENTS, (unsigned)(over < at_once ? over : at_once));
 		metrics_add(server->shard, METRIC_evicted, evicted);
 		server->evicted += evicted;
 	}
@@ -141,12 +144,32 @@ void accept_worker(struct listener *listener, int fd, const struct sockaddr *pee
 	fleet_give(server->fleet, worker, fd);
 }
 
+/* Who leaves connections open there must not keep others out. */
+static void relieve_admin(struct server *server, bool full)
+{
+	uint64_t now_ms = uv_hrtime() / 1000000;
+
+	if (now_ms - server->admin_relieved_ms >= EVICT_TICK_MS) {
+		server->admin_relieved_ms = now_ms;
+		(void)fleet_evict(server->fleet, EVICT_ADMIN, ADMIN_ROOM);
+	}
+	if (full && now_ms - server->admin_full_log_ms >= EVICTED_LOG_MS) {
+		server->admin_full_log_ms = now_ms;
+		log_warn("admin has all the connections that it may have: new ones are answered 503", "");
+	}
+}
+
 /* Whoever holds connections to the side door must not use up the descriptors; the control socket has some of its own.
  */
 static void admin_take(struct server *server, int fd, enum slot_role role, int64_t most)
 {
-	if (admin_connections(server->admin) >= most || fd >= server->limit) {
-		close(fd);
+	int64_t n = admin_connections(server->admin);
+	bool full = n >= most || fd >= server->limit;
+
+	if (full || n >= most - ADMIN_ROOM)
+		relieve_admin(server, full);
+	if (full) {
+		refusal_send(&server->refusal, fd, "Service Unavailable: too many connections\n");
 		return;
 	}
 	conn_accepted(slots_open(server->slots, fd, role), server->conf);

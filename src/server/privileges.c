@@ -94,7 +94,7 @@ void privileges_tell(const struct value_user *user)
 {
 	char name[80];
 
-	if (user->text)
+	if (user->text && geteuid() != 0)
 		log_info("rmsd runs as its user", "user=%s uid=%lu gid=%lu groups=%d",
 			log_word(name, sizeof(name), user->text), (unsigned long)geteuid(), (unsigned long)getegid(),
 			getgroups(0, NULL));

@@ -382,6 +382,16 @@ static int build_bounds(struct server *server)
 	return reserve_open(&server->reserve, &server->loop, server->limit, KEPT, server->shard, on_reserve, server);
 }
 
+/* A request that is larger than the bound is refused even where there is nothing else. */
+static void tell_small_bound(const struct conf *conf)
+{
+	uint64_t most = conf->max_header_size + conf->max_body_size + sizeof(struct message);
+
+	if (conf->max_buffer_memory && conf->max_buffer_memory < most)
+		log_warn("max_buffer_memory has no room for the largest request", "room=%llu request=%llu",
+			(unsigned long long)conf->max_buffer_memory, (unsigned long long)most);
+}
+
 /* Everything up to the first thread. */
 static int build(struct server *server, struct outbuf *error)
 {
@@ -471,6 +481,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	}
 	schedule_batch();
 	uv_timer_start(&server->beat, on_beat, ADMIN_BEAT_MS, ADMIN_BEAT_MS);
+	tell_small_bound(conf);
 	privileges_tell(&conf->user);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	log_stop();

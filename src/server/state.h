@@ -38,9 +38,10 @@ struct server {
 	struct listener *deaf; /* a worker's own, that would not listen at the start; NULL: none */
 	struct refusal refusal;
 	struct reserve reserve;
-	struct peers *peers;                  /* NULL: max_connections_per_ip is 0 */
-	unsigned evicted;                     /* and not logged yet */
-	uint64_t relieved_ms, evicted_log_ms; /* when accept_relieve() last looked, and last logged */
+	struct peers *peers;                           /* NULL: max_connections_per_ip is 0 */
+	unsigned evicted;                              /* and not logged yet */
+	uint64_t relieved_ms, evicted_log_ms;          /* when accept_relieve() last looked, and last logged */
+	uint64_t admin_relieved_ms, admin_full_log_ms; /* the same of admin's */
 	struct dispatch_candidate candidates[DISPATCH_MAX];
 	int signal_fd;
 	uv_poll_t signals;

@@ -59,7 +59,7 @@ static bool evict(struct sweep *sweep, struct evict_pick pick, uint64_t keepaliv
 	return true;
 }
 
-unsigned evict_idle(struct sweep *sweep, uint64_t keepalive_ms, unsigned most)
+unsigned evict_idle(struct sweep *sweep, unsigned roles, uint64_t keepalive_ms, unsigned most)
 {
 	struct evict_pick *picks = most ? malloc(most * sizeof(*picks)) : NULL;
 	uint64_t now_ms = uv_hrtime() / 1000000;
@@ -72,8 +72,8 @@ unsigned evict_idle(struct sweep *sweep, uint64_t keepalive_ms, unsigned most)
 		uint64_t raw = atomic_load_explicit(&slot->deadline_ms, memory_order_relaxed);
 		uint64_t deadline = raw & ~SLOT_AT_REST;
 
-		/* The role is this thread's to write; admin and control have connections of their own. */
-		if (!deadline || !slot_owner(slot) || (slot->role != ROLE_PUBLIC && slot->role != ROLE_WORKER))
+		/* The role is this thread's to write. */
+		if (!deadline || !slot_owner(slot) || !(roles >> slot->role & 1))
 			continue;
 		if (deadline <= now_ms)
 			leaving++;

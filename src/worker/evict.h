@@ -25,13 +25,18 @@ struct evict_pick {
 	int fd;
 };
 
-/* pick joins the n of picks, at most most; or takes the place of the youngest if it is older. Returns how many there
- * are then. */
-unsigned evict_offer(struct evict_pick *picks, unsigned n, unsigned most, struct evict_pick pick);
 /*
- * Lets at most most of the connections go that wait for their next request since EVICT_IDLE_MS or more, less those that
- * are about to go anyway; keepalive_ms: what their deadlines were made with. Returns how many.
+ * pick joins the n of picks, at most most; or takes the place of the youngest if it is older. Returns how many there
+ * are then.
  */
-unsigned evict_idle(struct sweep *sweep, uint64_t keepalive_ms, unsigned most);
+unsigned evict_offer(struct evict_pick *picks, unsigned n, unsigned most, struct evict_pick pick);
+/* Of enum slot_role, for evict_idle(). */
+#define EVICT_CLIENTS (1U << ROLE_PUBLIC | 1U << ROLE_WORKER)
+#define EVICT_ADMIN (1U << ROLE_ADMIN | 1U << ROLE_CONTROL)
+/*
+ * Of the connections with these roles, lets at most most go that wait for their next request since EVICT_IDLE_MS or
+ * more, less those that are about to go anyway; keepalive_ms: what their deadlines were made with. Returns how many.
+ */
+unsigned evict_idle(struct sweep *sweep, unsigned roles, uint64_t keepalive_ms, unsigned most);
 
 #endif

@@ -343,9 +343,9 @@ void fleet_close_idle(struct fleet *fleet)
 	}
 }
 
-unsigned fleet_evict(struct fleet *fleet, unsigned most)
+unsigned fleet_evict(struct fleet *fleet, unsigned roles, unsigned most)
 {
-	return evict_idle(&fleet->sweep, fleet->set.conf->keepalive_timeout, most);
+	return evict_idle(&fleet->sweep, roles, fleet->set.conf->keepalive_timeout, most);
 }
 
 int64_t fleet_connections(const struct fleet *fleet)

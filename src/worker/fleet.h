@@ -173,8 +173,11 @@ void fleet_watch(struct fleet *fleet, struct service *service);
  * in fleet_stop(), every incarnation ends.
  */
 void fleet_close_idle(struct fleet *fleet);
-/* Closes at most most of the connections that have been idle for the longest, if any has been for long: evict.h. */
-unsigned fleet_evict(struct fleet *fleet, unsigned most);
+/*
+ * Closes at most most of the connections with these roles, workers' or admin's, that have been idle for the longest, if
+ * any has been for long: evict.h.
+ */
+unsigned fleet_evict(struct fleet *fleet, unsigned roles, unsigned most);
 /* Connections of all workers, and those that one will have in a moment. */
 int64_t fleet_connections(const struct fleet *fleet);
 /* Takes everything down; cut is the number of requests that had no answer yet. Ends by itself: see fleet_running(). */
