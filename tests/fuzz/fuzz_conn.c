@@ -247,7 +247,8 @@ static void check_bodies(const struct replies *replies)
 
 static bool may_come_early(int status)
 {
-	return status == 403 || status == 404 || status == 405 || status == 413 || status == 417;
+	/* 204: of OPTIONS. */
+	return status == 204 || status == 403 || status == 404 || status == 405 || status == 413 || status == 417;
 }
 
 static bool equal(const struct outbuf *one, const struct outbuf *two)
