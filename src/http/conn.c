@@ -257,10 +257,16 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 	while (slot->in_off < slot->in_len && !is_handled(slot) && !slot->close_after) {
 		struct message *message = slot->message;
 		enum message_status status;
+		enum transfer sent;
 
 		if (is_line_too_many(slot))
 			break;
-		if (service->batch.len >= FLUSH_AT && transfer_send(service, slot, fd) != TRANSFER_DONE) {
+		if (service->batch.len >= FLUSH_AT && (sent = transfer_send(service, slot, fd)) != TRANSFER_DONE) {
+			/* Of the batch nothing is left: what follows would be taken for it. */
+			if (sent == TRANSFER_BROKEN) {
+				close_now(service, slot, fd, CLOSED_ERROR);
+				return;
+			}
 			/* By the time that the slot settles the client may have taken it: then no event will come. */
 			service_queue(service, slot, slot_tag(slot, fd));
 			break;
@@ -363,10 +369,17 @@ void conn_ready(struct service *service, struct slot *slot, int fd)
 
 void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_request *req)
 {
+	enum transfer sent = TRANSFER_DONE;
+
 	handling_answer(service, slot, req);
 	if (slot->out_len)
+		sent = transfer_send(service, slot, fd);
+	if (sent == TRANSFER_BROKEN)
+		close_now(service, slot, fd, CLOSED_ERROR);
+	else if (sent == TRANSFER_BLOCKED)
 		settle(service, slot, fd);
 	else
+		/* Also when replies before it have left with it just now: no event comes for the requests behind it. */
 		run(service, slot, fd);
 }
 
