@@ -380,10 +380,17 @@ void conn_ready(struct service *service, struct slot *slot, int fd)
 
 void conn_answer(struct service *service, struct slot *slot, int fd, struct rms_request *req)
 {
+	enum transfer sent = TRANSFER_DONE;
+
 	handling_answer(service, slot, req);
 	if (slot->out_len)
+		sent = transfer_send(service, slot, fd);
+	if (sent == TRANSFER_BROKEN)
+		close_now(service, slot, fd, CLOSED_ERROR);
+	else if (sent == TRANSFER_BLOCKED)
 		settle(service, slot, fd);
 	else
+		/* Also when replies before it have left with it just now: no event comes for the requests behind it. */
 		run(service, slot, fd);
 }
 

@@ -3,8 +3,8 @@
  * too many, and the same bytes cut otherwise have the same replies.
  *
  * Input: a byte of flags (1: the connection moves between two workers behind each piece, 2: while requests are
- * deferred, 4: the client is silent at its end, 8: it goes away), a byte n, lengths of n % 16 pieces, then the bytes of
- * the client.
+ * deferred, 4: the client is silent at its end, 8: it goes away, 16: it reads late), a byte n, lengths of n % 16
+ * pieces, then the bytes of the client.
  *
  * The bytes come once in one piece and then as the input says. What may differ between the two:
  *  - 100 Continue comes only when the body was not there with the head.
@@ -25,7 +25,15 @@
 #include "http/request.h"
 #include "http/router.h"
 
-enum { FLAG_MOVES = 1, FLAG_DEFERRED = 2, FLAG_EXPIRE = 4, FLAG_GONE = 8, INPUT_MAX = 4096, WAITING_MAX = 1024 };
+enum {
+	FLAG_MOVES = 1,
+	FLAG_DEFERRED = 2,
+	FLAG_EXPIRE = 4,
+	FLAG_GONE = 8,
+	FLAG_LATE = 16,
+	INPUT_MAX = 4096,
+	WAITING_MAX = 1024
+};
 
 /* ---- the app ---- */
 
@@ -42,6 +50,15 @@ static void get_text(struct rms_request *req, void *state)
 {
 	(void)state;
 	rms_reply_text(req, 200, "text\n");
+}
+
+static void get_big(struct rms_request *req, void *state)
+{
+	static const char bytes[32 * 256];
+	unsigned long n = strtoul(rms_request_param(req, "n"), NULL, 10);
+
+	(void)state;
+	rms_reply_bytes(req, 200, NULL, bytes, n * 256 < sizeof(bytes) ? n * 256 : sizeof(bytes));
 }
 
 /* All that it is lent, so that what should not be read is. */
@@ -143,6 +160,7 @@ static bool attend(void)
 
 static const struct rms_route routes[] = {
 	{ "GET", "/", get_text, NULL, NULL },
+	{ "GET", "/b/:n", get_big, NULL, NULL },
 	{ "GET", "/p/:p", get_asked, NULL, NULL },
 	{ "POST", "/", post_echo, NULL, NULL },
 	{ "PUT", "/", defer, NULL, NULL },
@@ -247,7 +265,8 @@ static void check_bodies(const struct replies *replies)
 
 static bool may_come_early(int status)
 {
-	return status == 403 || status == 404 || status == 405 || status == 413 || status == 417;
+	/* 204: of OPTIONS. */
+	return status == 204 || status == 403 || status == 404 || status == 405 || status == 413 || status == 417;
 }
 
 static bool equal(const struct outbuf *one, const struct outbuf *two)
@@ -334,6 +353,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	plan.cuts = (struct fuzz_cuts){ data + 2, data[1] % 16 };
 	plan.moves = flags & FLAG_MOVES;
 	plan.deferred = flags & FLAG_DEFERRED;
+	plan.late = flags & FLAG_LATE;
 	plan.end = flags & FLAG_GONE ? SERVING_GONE : flags & FLAG_EXPIRE ? SERVING_EXPIRE : SERVING_SHUT;
 	run(&plan, &cut, &end);
 	if (plan.end != SERVING_GONE)

@@ -77,8 +77,11 @@ static void start_fleet(uv_loop_t *loop, struct slots *slots)
 	admin.set.metrics = setup.metrics;
 	admin.set.faults = &faults;
 	admin.shard = metrics_admin_shard(setup.metrics);
+	FUZZ_CHECK(figures_init(&admin.figures, 3) == 0, "out of memory");
 	door_open_faults(&admin, loop);
 	events_open(&admin, loop);
+	/* Its seconds would be other ones in each run. */
+	uv_timer_stop(&admin.events.second);
 	drill_open(&admin, loop);
 }
 

@@ -39,6 +39,7 @@ struct serving_plan {
 	enum serving_end end;
 	bool moves;    /* another service takes the connection behind each piece */
 	bool deferred; /* and that before deferred requests are answered */
+	bool late;     /* the kernel takes little, and the client reads only when nothing else is to be done */
 };
 
 /* What came of it. */

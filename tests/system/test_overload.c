@@ -202,6 +202,42 @@ static void clients_that_go_on_asking_are_never_evicted(void **state)
 	daemon_stop(daemon);
 }
 
+/* Connections that somebody leaves open to admin keep nobody out for long, and never in silence. */
+static void admin_makes_room_too(void **state)
+{
+	enum { N = 32 };
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	struct wire *wires[N], *wire;
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
+	int status;
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		wires[i] = wire_open(daemon_admin(daemon));
+		wire_put(wires[i], "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+		reply_expect(wire_reply(wires[i]), 200, NULL);
+	}
+	wire = wire_open(daemon_admin(daemon));
+	wire_put(wire, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+	pressure_expect_503(wire);
+	wire_close(wire);
+	daemon_await_log(daemon, "admin has all the connections that it may have");
+	pressure_expect_rmsctl(daemon);
+	/* Once they have been idle for a while. */
+	do {
+		wire = wire_open(daemon_admin(daemon));
+		wire_put(wire, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+		status = wire_reply(wire)->status;
+		wire_close(wire);
+		poll(NULL, 0, 20);
+		assert_true(wire_clock_ms() < until);
+	} while (status != 200);
+	wire_expect_eof(wires[0]);
+	for (unsigned i = 0; i < N; i++)
+		wire_close(wires[i]);
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +245,7 @@ int main(void)
 		cmocka_unit_test_teardown(an_address_has_as_many_connections_as_it_may_and_no_more, daemon_cleanup),
 		cmocka_unit_test_teardown(the_longest_idle_make_room_and_nobody_else, daemon_cleanup),
 		cmocka_unit_test_teardown(clients_that_go_on_asking_are_never_evicted, daemon_cleanup),
+		cmocka_unit_test_teardown(admin_makes_room_too, daemon_cleanup),
 	};
 	struct rlimit limit = { 0 };
 
