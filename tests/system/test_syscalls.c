@@ -314,7 +314,7 @@ static void break_each(struct fixture *f, enum broken_call call, const char *nam
 	unsigned runs = 0;
 
 	for (int e = 0; errors[e] >= 0; e++) {
-		const long step = call == BROKEN_MALLOC ? 1 : daemon_sanitized() ? 3 : e ? 2 : 1;
+		const long step = daemon_sanitized() ? 3 : call == BROKEN_MALLOC || !e ? 1 : 2;
 		bool reached = true;
 		unsigned hits = 0;
 
