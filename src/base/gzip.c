@@ -2,7 +2,7 @@
 #include "base/gzip.h"
 
 #include <limits.h>
-#include <stdint.h>
+#define ZLIB_CONST /* it only reads its input */
 #include <zlib.h>
 
 enum {
@@ -24,7 +24,7 @@ void gzip_append(struct outbuf *out, const void *bytes, size_t len)
 	most = deflateBound(&stream, len);
 	room = outbuf_reserve(out, most);
 	if (room && most <= UINT_MAX) {
-		stream.next_in = (Bytef *)(uintptr_t)bytes;
+		stream.next_in = bytes;
 		stream.avail_in = (uInt)len;
 		stream.next_out = (Bytef *)room;
 		stream.avail_out = (uInt)most;

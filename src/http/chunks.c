@@ -67,34 +67,54 @@ static int leave(char c, int space)
 	return is_space(c) ? space : -1;
 }
 
-/* The state behind c, which is no data; -1: c must not stand there. */
-static int step(struct chunks *chunks, char c)
+/* The state behind c in the value of an extension; -1: c must not stand there. */
+static int step_value(enum state state, char c)
 {
-	int value;
-
-	switch ((enum state)chunks->state) {
-	case SIZE:
-		value = digit(c);
-		if (value < 0)
-			return chunks->any ? leave(c, SPACE) : -1;
-		chunks->any = true;
-		chunks->left = chunks->left >> 60 ? UINT64_MAX : chunks->left << 4 | (unsigned)value;
-		return SIZE;
-	case SPACE: return is_space(c) ? SPACE : c == ';' ? EXTENSION : -1;
-	case EXTENSION: return is_space(c) ? EXTENSION : is_token(c) ? NAME : -1;
-	case NAME: return is_token(c) ? NAME : c == '=' ? VALUE : leave(c, NAME_SPACE);
-	case NAME_SPACE: return is_space(c) ? NAME_SPACE : c == '=' ? VALUE : c == ';' ? EXTENSION : -1;
+	switch (state) {
 	case VALUE: return is_space(c) ? VALUE : c == '"' ? QUOTED : is_token(c) ? TOKEN : -1;
 	case TOKEN: return is_token(c) ? TOKEN : leave(c, SPACE);
 	case QUOTED: return c == '"' ? UNQUOTED : c == '\\' ? PAIR : is_text(c) ? QUOTED : -1;
 	case PAIR: return is_text(c) ? QUOTED : -1;
-	case UNQUOTED: return leave(c, SPACE);
+	default: return leave(c, SPACE);
+	}
+}
+
+/* The same before and in its name. */
+static int step_name(enum state state, char c)
+{
+	switch (state) {
+	case SPACE: return is_space(c) ? SPACE : c == ';' ? EXTENSION : -1;
+	case EXTENSION: return is_space(c) ? EXTENSION : is_token(c) ? NAME : -1;
+	case NAME: return is_token(c) ? NAME : c == '=' ? VALUE : leave(c, NAME_SPACE);
+	default: return is_space(c) ? NAME_SPACE : c == '=' ? VALUE : c == ';' ? EXTENSION : -1;
+	}
+}
+
+static int step_size(struct chunks *chunks, char c)
+{
+	int value = digit(c);
+
+	if (value < 0)
+		return chunks->any ? leave(c, SPACE) : -1;
+	chunks->any = true;
+	chunks->left = chunks->left >> 60 ? UINT64_MAX : chunks->left << 4 | (unsigned)value;
+	return SIZE;
+}
+
+/* The same of all that is no data. */
+static int step(struct chunks *chunks, char c)
+{
+	switch ((enum state)chunks->state) {
+	case SIZE: return step_size(chunks, c);
+	case SPACE:
+	case EXTENSION:
+	case NAME:
+	case NAME_SPACE: return step_name((enum state)chunks->state, c);
 	case LINE_END: return c == '\n' ? DATA : -1;
 	case DATA_CR: return c == '\r' ? DATA_LF : -1;
 	case DATA_LF: return c == '\n' ? SIZE : -1;
-	case DATA: break;
+	default: return step_value((enum state)chunks->state, c);
 	}
-	return -1;
 }
 
 enum chunks_verdict chunks_feed(

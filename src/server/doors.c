@@ -190,9 +190,8 @@ static int give(const char *path, mode_t kind, uid_t uid, gid_t gid)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0)
-		err = -errno;
-	else if ((st.st_mode & S_IFMT) != kind || st.st_uid != geteuid() || (kind == S_IFSOCK && st.st_nlink != 1))
+	if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != kind || st.st_uid != geteuid() ||
+		(kind == S_IFSOCK && st.st_nlink != 1))
 		err = UV_EPERM;
 	else if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 		err = -errno;

@@ -113,9 +113,13 @@ static const char *judge_served(const struct oracle_request *request, const stru
 }
 
 /* A refusal of the server's own, for what its bytes are. */
-static bool is_refusal(const struct answer *answer)
+static bool is_refusal(const struct oracle_request *request, const struct answer *answer)
 {
 	static const int codes[] = { 400, 404, 405, 413, 414, 417, 431, 501, 505 };
+
+	/* OPTIONS tells what there is before a body that it does not want has come. */
+	if (answer->status == 204 && request->expects)
+		return answer->close;
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (answer->status == codes[i])
@@ -190,9 +194,9 @@ void judge_replies(struct judge_case *c, struct oracle_request *request)
 		if (request->head && answer.close && answer.status >= 400 && c->came_len - c->whole == answer.length)
 			c->whole = c->came_len;
 		refused = request->verdict == ORACLE_REFUSE || request->verdict == ORACLE_PARTIAL;
-		if (refused && !is_refusal(&answer))
+		if (refused && !is_refusal(request, &answer))
 			c->wrong = "served, and it was to be refused";
-		else if (!refused && is_refusal(&answer) && may_refuse(request))
+		else if (!refused && is_refusal(request, &answer) && may_refuse(request))
 			refused = true;
 		else if (!refused && !c->wrong)
 			c->wrong = judge_served(request, &answer);
