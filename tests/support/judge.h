@@ -26,7 +26,7 @@ struct judge_case {
 	unsigned served, refused, partial, either;
 };
 
-/* scratch: what the oracle says of the last request. */
-void judge_replies(struct judge_case *c, struct oracle_request *scratch);
+/* request: room for what the oracle says of each. */
+void judge_replies(struct judge_case *c, struct oracle_request *request);
 
 #endif
