@@ -118,9 +118,8 @@ static bool is_refusal(const struct oracle_request *request, const struct answer
 	static const int codes[] = { 400, 404, 405, 413, 414, 417, 431, 501, 505 };
 
 	/* OPTIONS tells what there is before a body that it does not want has come. */
-	if (answer->status == 204 && request->expects)
+	if (answer->status == 204 && !request->known_method)
 		return answer->close;
-
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (answer->status == codes[i])
 			return answer->close;

@@ -115,9 +115,9 @@ static const char *const tricks[] = {
 	"0\r\n\rX",
 	"HTTP/1.1",
 	" HTTP/1.0\r\n",
-	SMUGGLED,
-	"\r\n" SMUGGLED,
-	"\n" SMUGGLED,
+	(SMUGGLED),
+	("\r\n" SMUGGLED),
+	("\n" SMUGGLED),
 };
 
 static const char *const numbers[] = { "0", "1", "00", "-1", "+1", "0x31", "48", "50", "30", "32", "1048576", "1048577",
