@@ -68,6 +68,8 @@ static struct wire *begin_unread(struct daemon *daemon, const char *last, const 
 	wire_putf(wire, "GET /big/%d" HEAD_END, FIRST);
 	await_at_least(daemon, "rmsd_http_response_bytes_total", FIRST * KB);
 	wire_putf(wire, "GET /big/%d" HEAD_END "%s" HEAD_END, SECOND, last);
+	/* Else it is one of the two that is seen to run. */
+	await_at_least(daemon, "http_requests_total", 2);
 	*worker = running_worker(daemon, NULL);
 	wire_put(wire, BEHIND);
 	return wire;
