@@ -215,7 +215,6 @@ void service_wake(struct service *service)
 void service_pause(struct service *service)
 {
 	service->paused = true;
-	uv_poll_stop(&service->owner.pollset.poll);
 	uv_idle_stop(&service->idle);
 }
 
@@ -382,7 +381,7 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 	delays_open(service);
 	return 0;
 close_pollset:
-	pollset_close(&service->owner.pollset, NULL);
+	pollset_close(&service->owner.pollset);
 	uv_run(loop, UV_RUN_NOWAIT);
 	pollset_finish(&service->owner.pollset);
 	return err;
@@ -390,7 +389,7 @@ close_pollset:
 
 void service_close(struct service *service)
 {
-	pollset_close(&service->owner.pollset, NULL);
+	pollset_close(&service->owner.pollset);
 	uv_close((uv_handle_t *)&service->wakeup, NULL);
 	uv_close((uv_handle_t *)&service->idle, NULL);
 	delays_close(service);
