@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "base/probe.h"
 #include "http/answer.h"
 #include "http/loss.h"
 #include "http/request.h"
@@ -57,6 +58,7 @@ void handling_abandon(struct service *service, struct slot *slot)
 
 	if (!req)
 		return;
+	PROBE(4, request__end, slots_fd(service->set.slots, slot), service->worker, 0, slot->started_ns);
 	/* What the client got of it is a reply all the same. */
 	if (slot->streamed && slot->counted)
 		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(req->reply.status), 1);
@@ -234,6 +236,8 @@ static struct rms_request *prepare(struct service *service, struct slot *slot, s
 
 	if (!req || !request_fill(req, message, base))
 		goto out_of_memory;
+	PROBE(5, request__start, slots_fd(service->set.slots, slot), service->worker, req->method, req->path,
+		slot->lost + 1);
 	req->service = service;
 	req->reply = *reply;
 	router_find(router, (int)message->method, req->path, strlen(req->path), &req->match);
