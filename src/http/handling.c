@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/path.h"
+#include "base/probe.h"
 #include "http/answer.h"
 #include "http/loss.h"
 #include "http/request.h"
@@ -58,6 +59,7 @@ void handling_abandon(struct service *service, struct slot *slot)
 
 	if (!req)
 		return;
+	PROBE(4, request__end, slots_fd(service->set.slots, slot), service->worker, 0, slot->started_ns);
 	/* What the client got of it is a reply all the same. */
 	if (slot->streamed && slot->counted)
 		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(req->reply.status), 1);
@@ -252,6 +254,8 @@ static struct rms_request *prepare(struct service *service, struct slot *slot, s
 
 	if (!req || !request_fill(req, message, base))
 		goto out_of_memory;
+	PROBE(5, request__start, slots_fd(service->set.slots, slot), service->worker, req->method, req->path,
+		slot->lost + 1);
 	req->service = service;
 	req->reply = *reply;
 	find_route(service, slot, message, req);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "http/conn.h"
 #include "worker/state.h"
 
@@ -73,6 +74,7 @@ static void stall(struct worker *worker)
 	struct fleet *fleet = worker->fleet;
 	char line[LINE_SHOWN];
 
+	PROBE(2, stall, worker->name, worker->watch.silent_ns / 1000000);
 	log_error("a worker is stalled", "worker=%s for_ms=%llu cpu_ms=%llu request=%s", worker->name,
 		(unsigned long long)(worker->watch.silent_ns / 1000000),
 		(unsigned long long)(worker->watch.worked_ns / 1000000),

@@ -165,6 +165,9 @@ static void open_terminal(struct terminal *terminal, struct daemon *daemon)
 	terminal->pid = forkpty(&terminal->fd, NULL, NULL, &size);
 	assert_true(terminal->pid >= 0);
 	if (!terminal->pid) {
+		/* Whoever started the test in the background may ignore them. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGHUP, SIG_DFL);
 		execl(program, program, "-s", socket, "top", (char *)NULL);
 		_exit(127);
 	}
