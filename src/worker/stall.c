@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
 #include "http/conn.h"
@@ -133,6 +134,7 @@ static void on_watch(uv_timer_t *timer)
 	bool late = watchdog_is_late(span_ns, uv_timer_get_repeat(timer));
 	bool stuck = false;
 
+	clock_beat(timer, on_watch, uv_timer_get_repeat(timer));
 	fleet->looked_ns = now_ns;
 	if (fleet->stopping)
 		return;
@@ -151,5 +153,5 @@ void stall_start_watching(struct fleet *fleet)
 	uint64_t period = watchdog_period_ms(fleet->set.conf->stall_timeout);
 
 	fleet->looked_ns = uv_hrtime();
-	uv_timer_start(&fleet->watch, on_watch, period, period);
+	clock_beat(&fleet->watch, on_watch, period);
 }
