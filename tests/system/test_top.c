@@ -1,4 +1,5 @@
 /* test_top.c - rmsctl top: in tmux, as people have it; and on a terminal of our own, for how it leaves one. */
+#include <poll.h>
 #include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -156,7 +157,7 @@ struct terminal {
 	size_t len;
 };
 
-static void open_terminal(struct terminal *terminal, struct daemon *daemon)
+static void open_terminal(struct terminal *terminal, struct daemon *daemon, const char *kind)
 {
 	const char *program = program_path("rmsctl"), *socket = daemon_socket(daemon) + strlen("unix:");
 	struct winsize size = { .ws_row = ROWS, .ws_col = COLUMNS };
@@ -165,6 +166,7 @@ static void open_terminal(struct terminal *terminal, struct daemon *daemon)
 	terminal->pid = forkpty(&terminal->fd, NULL, NULL, &size);
 	assert_true(terminal->pid >= 0);
 	if (!terminal->pid) {
+		setenv("TERM", kind, 1);
 		execl(program, program, "-s", socket, "top", (char *)NULL);
 		_exit(127);
 	}
@@ -177,7 +179,12 @@ static void read_terminal(struct terminal *terminal, const char *text)
 	ssize_t n;
 
 	do {
-		assert_true(wire_clock_ms() < until && terminal->len < sizeof(terminal->seen) - 1);
+		struct pollfd readable = { .fd = terminal->fd, .events = POLLIN };
+		double left = until - wire_clock_ms();
+
+		assert_true(terminal->len < sizeof(terminal->seen) - 1);
+		if (left <= 0 || poll(&readable, 1, (int)left + 1) <= 0)
+			fail_msg("no %s in: %.*s", text ? text : "end", (int)terminal->len, terminal->seen);
 		n = read(terminal->fd, terminal->seen + terminal->len, sizeof(terminal->seen) - 1 - terminal->len);
 		terminal->len += n > 0 ? (size_t)n : 0;
 		terminal->seen[terminal->len] = '\0';
@@ -209,7 +216,7 @@ static void the_terminal_is_restored_whatever_ends_it(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		open_terminal(&terminal, daemon);
+		open_terminal(&terminal, daemon, "xterm");
 		read_terminal(&terminal, "workers up");
 		assert_true(is_raw(&terminal));
 		if (signals[i])
@@ -221,6 +228,59 @@ static void the_terminal_is_restored_whatever_ends_it(void **state)
 		expect_restored(&terminal);
 		close(terminal.fd);
 	}
+	daemon_stop(daemon);
+}
+
+/* Another has stopped it and lets it go on: nobody has touched the terminal meanwhile. */
+static void a_stop_does_not_change_what_it_found(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	open_terminal(&terminal, daemon, "xterm");
+	read_terminal(&terminal, "workers up");
+	kill(terminal.pid, SIGSTOP);
+	terminal.len = 0;
+	kill(terminal.pid, SIGCONT);
+	read_terminal(&terminal, "\033[?1049h");
+	assert_int_equal(write(terminal.fd, "q", 1), 1);
+	read_terminal(&terminal, "\033[?1049l");
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), 0);
+	expect_restored(&terminal);
+	close(terminal.fd);
+	daemon_stop(daemon);
+}
+
+static void a_dumb_terminal_is_usage(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	open_terminal(&terminal, daemon, "dumb");
+	read_terminal(&terminal, "rmsctl: top: a dumb terminal");
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), USAGE);
+	assert_null(strstr(terminal.seen, "\033"));
+	close(terminal.fd);
+	daemon_stop(daemon);
+}
+
+/* It is there, and takes the connection. */
+static void a_silent_rmsd_is_told(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	daemon_signal(daemon, SIGSTOP);
+	open_terminal(&terminal, daemon, "xterm");
+	read_terminal(&terminal, "rmsd says nothing");
+	daemon_signal(daemon, SIGCONT);
+	read_terminal(&terminal, "3 of 3 workers up");
+	assert_int_equal(write(terminal.fd, "q", 1), 1);
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), 0);
+	close(terminal.fd);
 	daemon_stop(daemon);
 }
 
@@ -249,7 +309,7 @@ static void no_rmsd_is_told_at_once(void **state)
 
 	(void)state;
 	assert_int_equal(unlink(daemon_socket(daemon) + strlen("unix:")), 0);
-	open_terminal(&terminal, daemon);
+	open_terminal(&terminal, daemon, "xterm");
 	read_terminal(&terminal, "rmsctl: ");
 	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), UNREACHABLE);
 	assert_null(strstr(terminal.seen, "\033["));
@@ -263,6 +323,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_shows_workers_and_what_happens_to_them, set_up, clean_up),
 		cmocka_unit_test_setup_teardown(it_says_that_rmsd_has_gone_and_comes_back, set_up, clean_up),
 		cmocka_unit_test_teardown(the_terminal_is_restored_whatever_ends_it, daemon_cleanup),
+		cmocka_unit_test_teardown(a_stop_does_not_change_what_it_found, daemon_cleanup),
+		cmocka_unit_test_teardown(a_dumb_terminal_is_usage, daemon_cleanup),
+		cmocka_unit_test_teardown(a_silent_rmsd_is_told, daemon_cleanup),
 		cmocka_unit_test_teardown(no_terminal_and_json_are_usage, daemon_cleanup),
 		cmocka_unit_test_teardown(no_rmsd_is_told_at_once, daemon_cleanup),
 	};
