@@ -1,6 +1,4 @@
 /* test_top.c - rmsctl top: in tmux, as people have it; and on a terminal of our own, for how it leaves one. */
-#include <poll.h>
-#include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +16,7 @@
 #include "support/keep.h"
 #include "support/running.h"
 #include "support/scratch.h"
+#include "support/terminal.h"
 
 enum { PATIENCE_MS = 15000, SEEN_MS = 3000, USAGE = 2, UNREACHABLE = 3, COLUMNS = 110, ROWS = 30 };
 
@@ -150,47 +149,10 @@ static void it_says_that_rmsd_has_gone_and_comes_back(void **state)
 
 /* ---- on a terminal of our own ---- */
 
-struct terminal {
-	int fd;
-	pid_t pid;
-	char seen[1 << 16];
-	size_t len;
-};
-
 static void open_terminal(struct terminal *terminal, struct daemon *daemon, const char *kind)
 {
-	const char *program = program_path("rmsctl"), *socket = daemon_socket(daemon) + strlen("unix:");
-	struct winsize size = { .ws_row = ROWS, .ws_col = COLUMNS };
-
-	terminal->len = 0;
-	terminal->pid = forkpty(&terminal->fd, NULL, NULL, &size);
-	assert_true(terminal->pid >= 0);
-	if (!terminal->pid) {
-		setenv("TERM", kind, 1);
-		execl(program, program, "-s", socket, "top", (char *)NULL);
-		_exit(127);
-	}
-}
-
-/* Reads until text has come, or, if it is NULL, until nobody has the terminal open any more. */
-static void read_terminal(struct terminal *terminal, const char *text)
-{
-	double until = wire_clock_ms() + PATIENCE_MS;
-	ssize_t n;
-
-	do {
-		struct pollfd readable = { .fd = terminal->fd, .events = POLLIN };
-		double left = until - wire_clock_ms();
-
-		assert_true(terminal->len < sizeof(terminal->seen) - 1);
-		if (left <= 0 || poll(&readable, 1, (int)left + 1) <= 0)
-			fail_msg("no %s in: %.*s", text ? text : "end", (int)terminal->len, terminal->seen);
-		n = read(terminal->fd, terminal->seen + terminal->len, sizeof(terminal->seen) - 1 - terminal->len);
-		terminal->len += n > 0 ? (size_t)n : 0;
-		terminal->seen[terminal->len] = '\0';
-	} while (n > 0 && !(text && strstr(terminal->seen, text)));
-	if (text && !strstr(terminal->seen, text))
-		fail_msg("no %s in: %s", text, terminal->seen);
+	terminal_open(terminal, COLUMNS, ROWS, kind, program_path("rmsctl"), "-s",
+		daemon_socket(daemon) + strlen("unix:"), "top", NULL);
 }
 
 static bool is_raw(const struct terminal *terminal)
@@ -217,13 +179,13 @@ static void the_terminal_is_restored_whatever_ends_it(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		open_terminal(&terminal, daemon, "xterm");
-		read_terminal(&terminal, "workers up");
+		terminal_read(&terminal, PATIENCE_MS, "workers up");
 		assert_true(is_raw(&terminal));
 		if (signals[i])
 			kill(terminal.pid, signals[i]);
 		else
 			assert_int_equal(write(terminal.fd, "q", 1), 1);
-		read_terminal(&terminal, "\033[?1049l");
+		terminal_read(&terminal, PATIENCE_MS, "\033[?1049l");
 		assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), -signals[i]);
 		expect_restored(&terminal);
 		close(terminal.fd);
@@ -239,13 +201,13 @@ static void a_stop_does_not_change_what_it_found(void **state)
 
 	(void)state;
 	open_terminal(&terminal, daemon, "xterm");
-	read_terminal(&terminal, "workers up");
+	terminal_read(&terminal, PATIENCE_MS, "workers up");
 	kill(terminal.pid, SIGSTOP);
 	terminal.len = 0;
 	kill(terminal.pid, SIGCONT);
-	read_terminal(&terminal, "\033[?1049h");
+	terminal_read(&terminal, PATIENCE_MS, "\033[?1049h");
 	assert_int_equal(write(terminal.fd, "q", 1), 1);
-	read_terminal(&terminal, "\033[?1049l");
+	terminal_read(&terminal, PATIENCE_MS, "\033[?1049l");
 	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), 0);
 	expect_restored(&terminal);
 	close(terminal.fd);
@@ -259,7 +221,7 @@ static void a_dumb_terminal_is_usage(void **state)
 
 	(void)state;
 	open_terminal(&terminal, daemon, "dumb");
-	read_terminal(&terminal, "rmsctl: top: a dumb terminal");
+	terminal_read(&terminal, PATIENCE_MS, "rmsctl: top: a dumb terminal");
 	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), USAGE);
 	assert_null(strstr(terminal.seen, "\033"));
 	close(terminal.fd);
@@ -275,9 +237,9 @@ static void a_silent_rmsd_is_told(void **state)
 	(void)state;
 	daemon_signal(daemon, SIGSTOP);
 	open_terminal(&terminal, daemon, "xterm");
-	read_terminal(&terminal, "rmsd says nothing");
+	terminal_read(&terminal, PATIENCE_MS, "rmsd says nothing");
 	daemon_signal(daemon, SIGCONT);
-	read_terminal(&terminal, "3 of 3 workers up");
+	terminal_read(&terminal, PATIENCE_MS, "3 of 3 workers up");
 	assert_int_equal(write(terminal.fd, "q", 1), 1);
 	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), 0);
 	close(terminal.fd);
@@ -310,7 +272,7 @@ static void no_rmsd_is_told_at_once(void **state)
 	(void)state;
 	assert_int_equal(unlink(daemon_socket(daemon) + strlen("unix:")), 0);
 	open_terminal(&terminal, daemon, "xterm");
-	read_terminal(&terminal, "rmsctl: ");
+	terminal_read(&terminal, PATIENCE_MS, "rmsctl: ");
 	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), UNREACHABLE);
 	assert_null(strstr(terminal.seen, "\033["));
 	close(terminal.fd);
