@@ -23,7 +23,7 @@
 #include "support/monitor.h"
 #include "support/terminal.h"
 
-enum { PATIENCE_MS = 20000, SECONDS = 8, SECONDS_MOST = 120, RATE = 400, WORKERS = 3, TRIES = 3, ROWS = 7, IDLE = 2 };
+enum { PATIENCE_MS = 20000, SECONDS = 5, SECONDS_MOST = 120, RATE = 400, WORKERS = 3, TRIES = 3, ROWS = 7, IDLE = 2 };
 
 static const double PERMITTED = 0.01;
 
