@@ -191,7 +191,10 @@ static void draw_title(const struct screen *screen, struct outbuf *out, unsigned
 		return;
 	}
 	write_age(age, sizeof(age), screen->uptime_s);
-	(void)snprintf(text, sizeof(text), "%s  up for %s  ", screen->version, age);
+	(void)snprintf(text, sizeof(text), "%s  ", screen->version);
+	put(&line, PLAIN, text);
+	put(&line, WARN, screen->draining ? "draining  " : "");
+	(void)snprintf(text, sizeof(text), "up for %s  ", age);
 	put(&line, PLAIN, text);
 	(void)snprintf(text, sizeof(text), "%u of %u workers up", count_up(screen), screen->n_workers);
 	put(&line, count_up(screen) == screen->n_workers ? PLAIN : BAD, text);

@@ -151,12 +151,13 @@ static void take_clock(struct screen *screen, const json_t *data)
 static void take_figures(struct top *top, const json_t *data)
 {
 	struct screen *screen = &top->screen;
-	const json_t *workers = json_object_get(data, "workers"), *worker;
+	const json_t *workers = json_object_get(data, "workers"), *worker, *server = json_object_get(data, "server");
 	long long second_ns = json_integer_value(json_object_get(data, "second_ns"));
 	size_t i;
 
 	take_clock(screen, data);
 	copy_text(screen->version, sizeof(screen->version), json_object_get(data, "version"));
+	screen->draining = json_is_string(server) && strcmp(json_string_value(server), "draining") == 0;
 	screen->uptime_s = fmax(0, number(data, "uptime_seconds"));
 	screen->totals = read_figures(json_object_get(data, "totals"));
 	screen->n_workers = 0;

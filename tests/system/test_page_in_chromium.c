@@ -12,6 +12,7 @@
 #include "support/browser.h"
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/running.h"
 
 enum { PATIENCE_MS = 20000, SEEN_MS = 2000, FILES = 4, PHONE = 320 };
 
@@ -58,17 +59,22 @@ static int close_browser(void **state)
 }
 
 /* A daemon's page, with its workers on it. */
-static struct daemon *open_page(unsigned width, bool dark)
+static struct daemon *open_page_of(const char *program, const char *config, unsigned width, bool dark)
 {
 	struct daemon *daemon;
 
 	if (!browser)
 		skip();
-	daemon = daemon_start("rmsd", NULL, NULL);
+	daemon = daemon_start(program, config, NULL);
 	browser_set(browser, width, 900, dark);
 	browser_go(browser, keepf("http://%s/", daemon_admin(daemon)));
 	browser_await(browser, STATES " === 'up,up,up'", PATIENCE_MS);
 	return daemon;
+}
+
+static struct daemon *open_page(unsigned width, bool dark)
+{
+	return open_page_of("rmsd", NULL, width, dark);
 }
 
 static void expect_quiet_console(void)
@@ -198,6 +204,26 @@ static void a_tab_in_the_background_tells_in_its_title(void **state)
 	daemon_stop(daemon);
 }
 
+/* Its end waits for a request. */
+static void a_server_that_drains_says_so(void **state)
+{
+	struct daemon *daemon = open_page_of("testapp", "", 1280, false);
+	struct wire *wire = wire_open(daemon_public(daemon));
+
+	(void)state;
+	browser_await(
+		browser, "/^[^ ]+ · up for \\d+ s$/.test(document.getElementById('about').textContent)", PATIENCE_MS);
+	wire_put(wire, "GET /slow/60000" HEAD_END);
+	running_await(daemon, 1);
+	daemon_signal(daemon, SIGTERM);
+	browser_await(
+		browser, "document.getElementById('about').textContent.includes(' · draining, up for ')", PATIENCE_MS);
+	daemon_signal(daemon, SIGTERM);
+	wire_close(wire);
+	assert_int_equal(daemon_wait(daemon, PATIENCE_MS), 0);
+	daemon_stop(daemon);
+}
+
 static void losses_that_come_together_have_one_label(void **state)
 {
 	struct daemon *daemon = open_page(1280, false);
@@ -287,6 +313,7 @@ int main(void)
 		cmocka_unit_test_teardown(who_comes_later_sees_what_was_before, daemon_cleanup),
 		cmocka_unit_test_teardown(figures_that_are_old_are_said_to_be, daemon_cleanup),
 		cmocka_unit_test_teardown(a_tab_in_the_background_tells_in_its_title, daemon_cleanup),
+		cmocka_unit_test_teardown(a_server_that_drains_says_so, daemon_cleanup),
 		cmocka_unit_test_teardown(losses_that_come_together_have_one_label, daemon_cleanup),
 		cmocka_unit_test_teardown(what_is_written_stands_out, daemon_cleanup),
 		cmocka_unit_test_teardown(a_phone_and_a_keyboard_are_enough, daemon_cleanup),

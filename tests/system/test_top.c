@@ -246,6 +246,22 @@ static void a_silent_rmsd_is_told(void **state)
 	daemon_stop(daemon);
 }
 
+/* What rmsctl opens must not take their places: it would read its keys from rmsd. */
+static void a_standard_input_that_is_closed_is_none(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	terminal_open(&terminal, COLUMNS, ROWS, "xterm", "/bin/sh", "-c",
+		keepf("exec %s -s %s top <&-", program_path("rmsctl"), daemon_socket(daemon) + strlen("unix:")), NULL);
+	terminal_read(&terminal, PATIENCE_MS, "3 of 3 workers up");
+	kill(terminal.pid, SIGTERM);
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), -SIGTERM);
+	close(terminal.fd);
+	daemon_stop(daemon);
+}
+
 static void no_terminal_and_json_are_usage(void **state)
 {
 	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
@@ -288,6 +304,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_stop_does_not_change_what_it_found, daemon_cleanup),
 		cmocka_unit_test_teardown(a_dumb_terminal_is_usage, daemon_cleanup),
 		cmocka_unit_test_teardown(a_silent_rmsd_is_told, daemon_cleanup),
+		cmocka_unit_test_teardown(a_standard_input_that_is_closed_is_none, daemon_cleanup),
 		cmocka_unit_test_teardown(no_terminal_and_json_are_usage, daemon_cleanup),
 		cmocka_unit_test_teardown(no_rmsd_is_told_at_once, daemon_cleanup),
 	};

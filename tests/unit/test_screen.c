@@ -207,6 +207,15 @@ static void who_is_not_up_is_never_left_out_for_who_is(void **state)
 	expect(f, "and 19 more: the terminal is too small");
 }
 
+static void a_server_that_drains_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	f->screen.draining = true;
+	draw(f);
+	expect(f, "rmsd 0.1.0  draining  up for 1h01m  1 of 2 workers up");
+}
+
 static void before_the_first_figures_none_are_shown(void **state)
 {
 	struct fixture *f = *state;
@@ -277,6 +286,7 @@ int main(void)
 		TEST(workers_without_room_are_counted),
 		TEST(a_small_screen_is_for_workers_first),
 		TEST(who_is_not_up_is_never_left_out_for_who_is),
+		TEST(a_server_that_drains_is_told),
 		TEST(before_the_first_figures_none_are_shown),
 		TEST(ascii_is_for_who_has_no_utf8),
 		TEST(states_have_colours),

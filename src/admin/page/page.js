@@ -402,7 +402,7 @@ function show() {
 	showDrill(figures);
 	if (byId("table").open)
 		showTable(figures, now);
-	put(byId("about"), `${figures.version} · ${figures.server === "up" ? "up" : figures.server} for ${
+	put(byId("about"), `${figures.version} · ${figures.server === "up" ? "" : `${figures.server}, `}up for ${
 		age(figures.uptime_seconds)}`);
 	drawStrips();
 }
