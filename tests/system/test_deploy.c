@@ -113,6 +113,27 @@ static void every_alert_tells_what_to_do_and_is_tested(void **state)
 	assert_in_range(found, 20, 60);
 }
 
+static void the_runbook_explains_each_refusal(void **state)
+{
+	const char *metrics = program_file(RMSD_SOURCE_DIR "/docs/metrics.md", NULL);
+	const char *runbook = program_file(RMSD_SOURCE_DIR "/docs/runbook.md", NULL), *shedding, *reasons;
+	size_t len;
+
+	(void)state;
+	shedding = section(runbook, "\n## RmsdShedding\n", "\n## ");
+	reasons = section(metrics, "\n| `rmsd_requests_shed_total` | counter | `reason`: ", " |");
+	assert_non_null(shedding);
+	assert_non_null(reasons);
+	for (; *(reasons += strspn(reasons, ", ")); reasons += len) {
+		const char *reason;
+
+		len = strcspn(reasons, ", ");
+		reason = keepf("`%.*s`:", (int)len, reasons);
+		if (!strstr(shedding, reason))
+			fail_msg("docs/runbook.md: RmsdShedding: nothing about %s", reason);
+	}
+}
+
 static const char *receiver(const char *amtool, const char *severity)
 {
 	struct output *output = program_call(amtool, "config", "routes", "test", "--config.file",
@@ -272,6 +293,7 @@ int main(void)
 		cmocka_unit_test(prometheus_takes_its_files),
 		cmocka_unit_test(rules_say_what_their_tests_expect),
 		cmocka_unit_test(every_alert_tells_what_to_do_and_is_tested),
+		cmocka_unit_test(the_runbook_explains_each_refusal),
 		cmocka_unit_test(alertmanager_pages_nobody_for_what_is_only_worth_seeing),
 		cmocka_unit_test_teardown(prometheus_sees_each_request_each_loss_and_each_drill, daemon_cleanup),
 		cmocka_unit_test_teardown(locust_finds_no_failure, daemon_cleanup),
