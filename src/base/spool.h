@@ -58,7 +58,7 @@ void spool_close_feed(struct spool_feed *feed);
 /* For spool_put(): a feed is filling. */
 void spool_hurry(struct spool_feed *feed);
 
-enum { SPOOL_HURRY = RING_SIZE / 4 };
+enum { SPOOL_HURRY = 256 * 1024 };
 
 /* Where the next line, of at most RING_LINE_MAX bytes, is to be written; NULL: the feed is full. */
 static inline char *spool_room(struct spool_feed *feed)

@@ -45,7 +45,8 @@ struct access *access_open(struct access_log *log, const char *worker);
 /* Its lines are written all the same. Accepts NULL. */
 void access_close(struct access *access);
 
-/* The owner's thread, under its lock: the slot's first request has its reply, with body_len bytes of body, if it may have one. */
+/* The owner's thread, under its lock: the slot's first request has its reply, with body_len bytes of body, if it may
+ * have one. */
 void access_answered(struct service *service, const struct slot *slot, const struct reply *reply, uint64_t body_len);
 /*
  * Who has the owner's lock: it will have none. shard: the caller's own. status: of the part that was sent; 0: nothing.
