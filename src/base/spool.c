@@ -1,8 +1,8 @@
 /*
  * spool.c - the thread that writes, and what it does when it cannot.
  *
- * It sleeps in poll() on an eventfd, with a time-out: nobody has to wake it for a line. A feed that is filling does,
- * with one system call, if it sleeps.
+ * It sleeps in poll() on an eventfd, with a time-out. While lines come nobody has to wake it. The first line after a
+ * pause does, and a feed that is filling, with one system call.
  */
 #include "base/spool.h"
 
@@ -25,7 +25,7 @@
 
 enum {
 	BATCH_MS = 100,   /* between two looks while lines come */
-	IDLE_MS = 1000,   /* and while none do */
+	IDLE_MS = 1000,   /* and while none do, if nobody wakes it */
 	RETRY_MS = 500,   /* when the file does not take them */
 	STOP_MS = 1000,   /* what is in the feeds has this long to be written in the end */
 	TELL_MS = 60000,  /* between two warnings */
@@ -40,6 +40,7 @@ struct spool {
 	bool started;
 	int wakeup; /* an eventfd */
 	_Atomic bool asleep, reopen, stop;
+	_Atomic bool idle;           /* the next line is to wake it */
 	_Atomic int64_t deadline_ms; /* when it gives up; INT64_MAX: never */
 	struct lock lock;            /* guards the list alone: nothing is written under it */
 	struct list feeds;
@@ -129,6 +130,7 @@ struct spool_feed *spool_open_feed(struct spool *spool)
 		return NULL;
 	ring_init(&feed->ring);
 	feed->spool = spool;
+	feed->idle = &spool->idle;
 	atomic_init(&feed->closed, false);
 	lock_acquire(&spool->lock);
 	list_push(&spool->feeds, &feed->node);
@@ -154,14 +156,15 @@ static void wake(struct spool *spool)
 
 void spool_hurry(struct spool_feed *feed)
 {
+	struct spool *spool = feed->spool;
 	struct ring *ring = &feed->ring;
+	_Atomic bool *flag = &spool->idle;
 
 	ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
-	if (atomic_load_explicit(&ring->head, memory_order_relaxed) - ring->tail_seen < SPOOL_HURRY)
-		return;
-	if (atomic_load_explicit(&feed->spool->asleep, memory_order_relaxed) &&
-		atomic_exchange(&feed->spool->asleep, false))
-		wake(feed->spool);
+	if (atomic_load_explicit(&ring->head, memory_order_relaxed) - ring->tail_seen >= SPOOL_HURRY)
+		flag = &spool->asleep;
+	if (atomic_load_explicit(flag, memory_order_relaxed) && atomic_exchange(flag, false))
+		wake(spool);
 }
 
 /* The first feed, or the one behind feed; NULL: there is none. Only this thread takes one out of the list. */
@@ -373,17 +376,20 @@ static void open_again(struct spool *spool)
 	log_info("the access log was opened again", "path=%s", spool->path);
 }
 
-static void nap(struct spool *spool, int ms)
+static void nap(struct spool *spool, int ms, bool idle)
 {
 	struct pollfd wakeup = { .fd = spool->wakeup, .events = POLLIN };
 	uint64_t count;
 
 	/* Who fills a ring that is not taken cannot be helped by a look sooner. */
-	if (!spool->failing)
+	if (!spool->failing) {
+		atomic_store(&spool->idle, idle);
 		atomic_store(&spool->asleep, true);
+	}
 	if (!atomic_load(&spool->stop) && !atomic_load(&spool->reopen))
 		(void)poll(&wakeup, 1, ms);
 	atomic_store(&spool->asleep, false);
+	atomic_store(&spool->idle, false);
 	while (read(spool->wakeup, &count, sizeof(count)) < 0 && errno == EINTR)
 		;
 }
@@ -401,10 +407,14 @@ static void *run(void *arg)
 			open_again(spool);
 		if (stopping && (!any || now_ms() >= atomic_load(&spool->deadline_ms)))
 			break;
-		if (!stopping)
-			nap(spool, spool->failing ? RETRY_MS : any ? BATCH_MS : IDLE_MS);
-		else if (spool->failing)
-			(void)poll(NULL, 0, POLL_MS);
+		if (stopping) {
+			(void)poll(NULL, 0, spool->failing ? POLL_MS : 0);
+			continue;
+		}
+		if (!any && !spool->failing)
+			nap(spool, IDLE_MS, true);
+		/* More lines will follow the one that has just come. */
+		nap(spool, spool->failing ? RETRY_MS : BATCH_MS, false);
 	}
 	return NULL;
 }

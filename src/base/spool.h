@@ -3,8 +3,8 @@
  * up none of them.
  *
  * A thread that has lines to write opens a feed, a ring of its own, and writes them there; a feed that is full takes no
- * line, and whoever has it counts that. The spool's thread empties the feeds, some ten times a second while lines come
- * and at least once a second, sooner when one fills. Only whole lines get into a file: what a full disk has taken of a
+ * line, and whoever has it counts that. The spool's thread empties the feeds, some ten times a second while lines come,
+ * sooner when one fills. Only whole lines get into a file: what a full disk has taken of a
  * line is cut off again. Lines that the disk does not take stay in their feed until it does.
  *
  * The file is appended to, and opened again when that is asked for: that is how it is rotated. Lines written before
@@ -27,6 +27,7 @@ struct spool;
 struct spool_feed {
 	struct ring ring;
 	struct spool *spool;
+	const _Atomic bool *idle; /* the spool's thread waits for a line */
 	struct list_node node;
 	_Atomic bool closed;
 };
@@ -55,7 +56,7 @@ struct spool_feed *spool_open_feed(struct spool *spool);
 /* What is in it is written all the same; the memory is the spool's. Accepts NULL. */
 void spool_close_feed(struct spool_feed *feed);
 
-/* For spool_put(): a feed is filling. */
+/* For spool_put(): a feed is filling, or has the first line for a while. */
 void spool_hurry(struct spool_feed *feed);
 
 enum { SPOOL_HURRY = 256 * 1024 };
@@ -69,7 +70,8 @@ static inline char *spool_room(struct spool_feed *feed)
 /* It is, len bytes and its line end among them. */
 static inline void spool_put(struct spool_feed *feed, size_t len)
 {
-	if (ring_put(&feed->ring, len) >= SPOOL_HURRY)
+	/* No barrier: a wake-up that is missed for want of one comes by itself within a second. */
+	if (ring_put(&feed->ring, len) >= SPOOL_HURRY || atomic_load_explicit(feed->idle, memory_order_relaxed))
 		spool_hurry(feed);
 }
 
