@@ -215,8 +215,8 @@ static void fail(struct spool *spool, int err)
 
 static void recover(struct spool *spool)
 {
-	if (spool->told)
-		log_info("the access log is written again", "path=%s after_ms=%lld lines_lost_with_workers=%llu",
+	if (spool->told || spool->lost)
+		log_info("the access log is written again", "path=%s after_ms=%lld lines_of_lost_workers_dropped=%llu",
 			spool->path ? spool->path : "stderr", (long long)(now_ms() - spool->failing_ms),
 			(unsigned long long)spool->lost);
 	spool->failing = spool->told = false;
@@ -439,23 +439,28 @@ bool spool_stop(struct spool *spool)
 
 	if (!spool->started)
 		return true;
-	atomic_store(&spool->deadline_ms, now_ms() + STOP_MS);
-	atomic_store(&spool->stop, true);
-	wake(spool);
 	clock_gettime(CLOCK_REALTIME, &late);
-	late.tv_sec += STOP_MS / 1000 + 1;
+	/* Once: what is late then stays stuck. */
+	if (!atomic_load(&spool->stop)) {
+		atomic_store(&spool->deadline_ms, now_ms() + STOP_MS);
+		atomic_store(&spool->stop, true);
+		wake(spool);
+		late.tv_sec += STOP_MS / 1000 + 1;
+	}
 	spool->started = pthread_timedjoin_np(spool->thread, NULL, &late) != 0;
 	return !spool->started;
 }
 
 void spool_destroy(struct spool *spool)
 {
-	struct list_node *node;
+	struct list_node *node, *next;
 
 	if (!spool)
 		return;
-	while ((node = list_pop(&spool->feeds)))
+	for (node = spool->feeds.head.next; node != &spool->feeds.head; node = next) {
+		next = node->next;
 		free(list_entry(node, struct spool_feed, node));
+	}
 	if (spool->path)
 		close(spool->fd);
 	close(spool->wakeup);

@@ -191,7 +191,7 @@ static void a_full_disk_costs_lines_and_no_request(void **state)
 	/* What it has is whole lines. */
 	assert_true(access_count(program_file(path, NULL)) > 0);
 	assert_int_equal(mount(NULL, dir, NULL, MS_REMOUNT, "size=64m"), 0);
-	text = access_await(path, (unsigned)made);
+	(void)access_await(path, (unsigned)made);
 	(void)daemon_await_log(daemon, "the access log is written again");
 	ask_at_length(daemon, THEN);
 	assert_true(access_dropped(daemon) == dropped);
