@@ -9,6 +9,7 @@
 #include <time.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/spool.h"
 #include "conf/conf.h"
 #include "http/access_line.h"
@@ -181,7 +182,7 @@ static void write_line(struct service *service, struct metrics_shard *shard, con
 	facts->head_len = slot->in_len - slot->in_off;
 	facts->head = facts->head_len ? slot->in + slot->in_off : "";
 	facts->place = (struct trace_place){ fd, slot->started_ns, slot->served };
-	facts->duration_ns = uv_hrtime() - slot->started_ns;
+	facts->duration_ns = clock_ns() - slot->started_ns;
 	spool_put(access->feed, access_line_make(at, facts, log->json));
 	metrics_add(shard, METRIC_access_lines, 1);
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "http/access.h"
 #include "http/conn.h"
 #include "http/request.h"
@@ -16,7 +17,7 @@ enum { STALL_SLICE_US = 5000 };
 
 static void begin_turn(struct service *service)
 {
-	service->turn_ns = service->now_ns = uv_hrtime();
+	service->turn_ns = service->now_ns = clock_ns();
 	reply_stamp_update(&service->stamp);
 }
 
@@ -417,7 +418,7 @@ void service_finish(struct service *service)
 	destroy_all(&service->owed);
 	destroy_all(&service->live);
 	destroy_all(&service->spare);
-	message_finish(&service->scratch);
+	message_finish(&service->recent.message);
 	outbuf_finish(&service->batch);
 	outbuf_finish(&service->piece);
 	free(service->ready);
