@@ -291,11 +291,11 @@ static void what_ends_without_an_answer_says_how(void **state)
 
 static void poison_is_told_with_its_attempts(void **state)
 {
-	struct daemon *daemon = start("stall_timeout=200ms");
+	struct daemon *daemon = start("stall_timeout=300ms");
 
 	(void)state;
-	assert_int_equal(ask(daemon, "GET /spin-always/1500 HTTP/1.1\r\nHost: a\r\n\r\n")->status, 503);
-	expect_line(1, "GET /spin-always/1500 HTTP/1.1", "503", "poison", "2");
+	assert_int_equal(ask(daemon, "GET /spin-always/10000 HTTP/1.1\r\nHost: a\r\n\r\n")->status, 503);
+	expect_line(1, "GET /spin-always/10000 HTTP/1.1", "503", "poison", "2");
 	daemon_stop(daemon);
 }
 
