@@ -30,6 +30,20 @@ const char *rms_request_param(const struct rms_request *req, const char *name);
  * none. Of Host, where the target is in absolute-form: the target's authority (RFC 9112 section 3.2.2).
  */
 const char *rms_request_header(const struct rms_request *req, const char *name);
+/*
+ * What this request is known by, here, in the access log and wherever else it has been: the client's X-Request-Id, if
+ *it sent one of 1 to 128 visible ASCII characters without quotes and backslashes; else one that rmsd makes, 32
+ *hexadecimal digits that no other request has. The same in each attempt. Good to tell requests apart, not to keep a
+ *secret. NULL when out of memory.
+ *
+ *	rms_reply_header(req, "X-Request-Id", rms_request_id(req));
+ */
+const char *rms_request_id(struct rms_request *req);
+/*
+ * The client's traceparent (W3C Trace Context, section 3.2), to be passed on with a span of one's own; NULL: there is
+ * none, more than one, or it is not valid or not of version 00. A tracestate is rms_request_header()'s.
+ */
+const char *rms_request_traceparent(const struct rms_request *req);
 /* The body, whole, and its length in bytes; "" and 0 if there is none, or rms_route.body has had it. It may hold NULs.
  */
 const char *rms_request_body(const struct rms_request *req, size_t *len);

@@ -10,7 +10,7 @@
 #include "conf/text.h"
 
 /* control_socket becomes a sun_path, which ends with a NUL here. */
-enum { PATH_LONGEST = 107 };
+enum { PATH_LONGEST = 107, LOG_FILE_LONGEST = 1023 };
 
 static const char *const bad_name = "bad name", *const no_memory = "out of memory";
 
@@ -197,21 +197,49 @@ static void finish_word(void *value)
 	free(*(char **)value);
 }
 
-static const char *parse_path(
-	const struct value_type *type, const char *text, const char *min, const char *max, void *value)
+static const char *keep_path(const char *text, size_t longest, void *value)
 {
 	size_t len = strlen(text);
 
-	(void)type;
-	(void)min;
-	(void)max;
 	if (*text != '/')
 		return "path is not absolute";
-	if (len > PATH_LONGEST)
+	if (len > longest)
 		return "path is too long";
 	if (text_span(text, len, "") < len)
 		return "control character in a path";
 	return keep(text, value);
+}
+
+static const char *parse_path(
+	const struct value_type *type, const char *text, const char *min, const char *max, void *value)
+{
+	(void)type;
+	(void)min;
+	(void)max;
+	return keep_path(text, PATH_LONGEST, value);
+}
+
+static const char off[] = "off";
+
+static const char *parse_log_file(
+	const struct value_type *type, const char *text, const char *min, const char *max, void *value)
+{
+	(void)type;
+	(void)min;
+	(void)max;
+	if (!strcmp(text, off))
+		return NULL;
+	return strcmp(text, VALUE_LOG_STDERR) != 0 ? keep_path(text, LOG_FILE_LONGEST, value) : keep(text, value);
+}
+
+static bool print_log_file(const struct value_type *type, const void *value, uint32_t i, struct outbuf *out)
+{
+	const char *file = *(char *const *)value;
+
+	(void)type;
+	if (i == 0)
+		outbuf_text(out, file ? file : off);
+	return i == 0;
 }
 
 static const char *parse_name(
@@ -277,6 +305,7 @@ static const char *const log_levels[] = {
 	[LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL
 };
 static const char *const log_formats[] = { [LOG_TEXT] = "text", [LOG_JSON] = "json", NULL };
+static const char *const access_formats[] = { [ACCESS_COMBINED] = "combined", [ACCESS_JSON] = "json", NULL };
 
 const struct value_type value_type_count = {
 	.name = "count",
@@ -363,4 +392,17 @@ const struct value_type value_type_log_format = {
 	.choices = log_formats,
 	.parse = parse_choice,
 	.print = print_choice,
+};
+const struct value_type value_type_access_format = {
+	.name = "choice",
+	.choices = access_formats,
+	.parse = parse_choice,
+	.print = print_choice,
+};
+const struct value_type value_type_log_file = {
+	.name = "log file",
+	.accepts = "off, stderr or an absolute path of at most 1023 bytes",
+	.parse = parse_log_file,
+	.print = print_log_file,
+	.finish = finish_word,
 };

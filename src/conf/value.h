@@ -35,6 +35,10 @@ enum value_flag { FLAG_OFF, FLAG_ON };
 typedef enum value_flag value_flag;
 typedef int value_log_level;  /* enum log_level */
 typedef int value_log_format; /* enum log_format */
+enum value_access_format { ACCESS_COMBINED, ACCESS_JSON };
+typedef enum value_access_format value_access_format;
+typedef char *value_log_file; /* absolute, or VALUE_LOG_STDERR; NULL: off */
+#define VALUE_LOG_STDERR "stderr"
 
 /* Where to listen. ":80" is [::]:80 that takes IPv4 too, or 0.0.0.0:80 where there is no IPv6: any_host is set. */
 struct value_address {
@@ -85,8 +89,8 @@ struct value_type {
 
 extern const struct value_type value_type_count, value_type_bytes, value_type_duration, value_type_workers,
 	value_type_port, value_type_path, value_type_name, value_type_header, value_type_balance, value_type_log_level,
-	value_type_log_format, value_type_restart, value_type_flag, value_type_address, value_type_addresses,
-	value_type_user;
+	value_type_log_format, value_type_access_format, value_type_log_file, value_type_restart, value_type_flag,
+	value_type_address, value_type_addresses, value_type_user;
 
 /* "a number, from 1 to 64" */
 void value_accepts(const struct value_type *type, const char *min, const char *max, struct outbuf *out);

@@ -7,15 +7,19 @@
 
 #include "base/log.h"
 #include "base/probe.h"
+#include "http/access.h"
 #include "http/loss.h"
 #include "http/request.h"
 #include "http/status.h"
 
-/* The reply is in the batch. */
-static void account(struct service *service, struct slot *slot, const struct reply *reply, bool counted)
+/* The reply, with body_len bytes of body if it may have one, is in the batch. */
+static void account(
+	struct service *service, struct slot *slot, const struct reply *reply, uint64_t body_len, bool counted)
 {
 	PROBE(4, request__end, slots_fd(service->set.slots, slot), service->worker, reply->status, slot->started_ns);
 	if (counted) {
+		if (service->access)
+			access_answered(service, slot, reply, body_len);
 		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(reply->status), 1);
 		if (slot->owed++)
 			slot->owed_rest_ns = slot->started_ns;
@@ -31,7 +35,7 @@ static void account(struct service *service, struct slot *slot, const struct rep
 void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted)
 {
 	reply_write(&service->batch, reply, &service->stamp);
-	account(service, slot, reply, counted);
+	account(service, slot, reply, reply->body_len, counted);
 }
 
 void answer_end(struct service *service, struct slot *slot, const struct rms_request *req, bool counted)
@@ -42,7 +46,7 @@ void answer_end(struct service *service, struct slot *slot, const struct rms_req
 		service->batch.failed = true;
 	else
 		outbuf_append(&service->batch, bytes->data + req->stream.sent, bytes->len - req->stream.sent);
-	account(service, slot, &req->reply, counted);
+	account(service, slot, &req->reply, req->stream.written, counted);
 }
 
 void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more)
@@ -63,16 +67,20 @@ void answer_status(struct service *service, struct slot *slot, struct reply *rep
 
 void answer_bad(struct service *service, struct slot *slot, const struct message *message)
 {
-	struct reply reply = { .status = message->error, .head_only = message->method == HTTP_HEAD };
+	struct reply reply = {
+		.status = message->error, .head_only = message->method == HTTP_HEAD, .cause = CAUSE_BAD_REQUEST
+	};
 	enum metrics_error error = ERROR_BAD_REQUEST;
 
 	log_debug("a request was refused", "worker=%s status=%d reason=\"%s\"", service->worker, reply.status,
 		message->reason);
 	if (reply.status == 413 || reply.status == 414 || reply.status == 431) {
 		error = ERROR_TOO_LARGE;
+		reply.cause = CAUSE_TOO_LARGE;
 	} else if (reply.status == 503) {
 		/* Not its fault. */
 		error = ERROR_MEMORY;
+		reply.cause = CAUSE_MEMORY;
 		reply.fields = ANSWER_RETRY_AFTER;
 		reply.fields_len = sizeof(ANSWER_RETRY_AFTER) - 1;
 	}
@@ -86,16 +94,19 @@ void answer_lost(struct service *service, struct slot *slot, struct reply *reply
 {
 	static const struct {
 		enum metrics_error error;
+		enum reply_cause cause;
 		const char *text;
 	} refusals[] = {
-		[REFUSE_UNKNOWN] = { ERROR_OUTCOME_UNKNOWN, "the worker was lost, the outcome is unknown" },
-		[REFUSE_POISON] = { ERROR_POISON, "two workers in a row were lost with this request" },
-		[REFUSE_BUDGET] = { ERROR_BUDGET,
+		[REFUSE_UNKNOWN] = { ERROR_OUTCOME_UNKNOWN, CAUSE_OUTCOME_UNKNOWN,
+			"the worker was lost, the outcome is unknown" },
+		[REFUSE_POISON] = { ERROR_POISON, CAUSE_POISON, "two workers in a row were lost with this request" },
+		[REFUSE_BUDGET] = { ERROR_BUDGET, CAUSE_BUDGET,
 			"the worker was lost with more requests than are run again, the outcome is unknown" },
 	};
 
 	/* No Retry-After (RFC 9110 section 10.2.3): something ran. */
 	reply->status = 503;
+	reply->cause = (uint8_t)refusals[slot->refuse].cause;
 	metrics_add(service->set.shard, METRIC_errors + refusals[slot->refuse].error, 1);
 	answer_status(service, slot, reply, refusals[slot->refuse].text);
 	slot->refuse = REFUSE_NONE;
@@ -111,6 +122,7 @@ bool answer_unhandled(struct service *service, struct slot *slot, const struct r
 	}
 	if (match->route)
 		return false;
+	reply->cause = CAUSE_NO_ROUTE;
 	if (match->allow) {
 		reply->fields = allow;
 		reply->fields_len = (size_t)snprintf(allow, sizeof(allow), "Allow: %s\r\n", match->allow);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "http/access.h"
 #include "http/answer.h"
 #include "http/handling.h"
 #include "http/request.h"
@@ -40,6 +41,8 @@ static void end(struct service *service, struct slot *slot, int fd, unsigned rea
 
 	/* Nobody is to take a part of a reply for the whole. */
 	reset |= slot->streamed;
+	if (service->access)
+		access_ended(service, slot, reason);
 	handling_abandon(service, slot);
 	outbuf_reset(&service->batch, FLUSH_AT);
 	metrics_add(shard, METRIC_connections_closed + reason, 1);
@@ -140,7 +143,7 @@ static bool is_line_too_many(const struct slot *slot)
 /* There is no memory to wait for the rest of slot's request, or to keep the one that its handler has. */
 static void refuse_full(struct service *service, struct slot *slot) REQUIRES(service->owner.lock)
 {
-	struct reply reply = { .status = 503 };
+	struct reply reply = { .status = 503, .cause = CAUSE_MEMORY };
 
 	/* RFC 9110 section 10.2.3: not where something ran, here or with a worker that was lost. */
 	if (!slot->request && !slot->lost && !slot->refuse) {
@@ -150,8 +153,8 @@ static void refuse_full(struct service *service, struct slot *slot) REQUIRES(ser
 	metrics_add(service->set.shard, METRIC_errors + ERROR_MEMORY, 1);
 	handling_abandon(service, slot);
 	handling_drop_message(service->set.slots, slot);
-	transfer_drop_input(service->set.slots, slot);
 	answer_status(service, slot, &reply, "too much waits in buffers");
+	transfer_drop_input(service->set.slots, slot);
 	slot->linger = true;
 }
 
@@ -445,7 +448,7 @@ static bool is_expired(const struct service *service, const struct slot *slot)
 
 void conn_expire(struct service *service, struct slot *slot, int fd)
 {
-	struct reply reply = { .status = 408 };
+	struct reply reply = { .status = 408, .cause = CAUSE_TIMEOUT };
 	uint64_t tag = slot_tag(slot, fd);
 
 	if (!is_expired(service, slot))

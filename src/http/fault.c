@@ -153,6 +153,7 @@ static void reply_status(struct rms_request *req, void *state)
 {
 	(void)state;
 	name_fault(req);
+	req->reply.cause = CAUSE_FAULT;
 	rms_reply_textf(req, req->fault->status, "%s: fault %u, injected for a drill\n",
 		status_reason(req->fault->status), req->fault->id);
 }

@@ -121,6 +121,8 @@ static void begin(
 		service_keep(service, req);
 	req->tag = slot_tag(slot, fd);
 	req->attempt = slot->lost + 1;
+	req->served = slot->served;
+	req->started_ns = slot->started_ns;
 	/* A scrape of a worker's own port must not see itself. */
 	slot->counted = !req->match.route->uncounted;
 	if (slot->counted)
@@ -214,6 +216,7 @@ static bool feed(struct service *service, struct slot *slot, struct rms_request 
 	if (service->piece.failed) {
 		metrics_add(service->set.shard, METRIC_errors + ERROR_INTERNAL, 1);
 		req->reply.status = 500;
+		req->reply.cause = CAUSE_INTERNAL;
 		req->stream.bytes.failed = true;
 		req->replied = true;
 		return true;
@@ -272,6 +275,7 @@ static struct rms_request *prepare(struct service *service, struct slot *slot, s
 out_of_memory:
 	request_destroy(req);
 	reply->status = 500;
+	reply->cause = CAUSE_INTERNAL;
 	reply->keep_alive = false;
 	metrics_add(service->set.shard, METRIC_errors + ERROR_INTERNAL, 1);
 	answer_status(service, slot, reply, "out of memory");

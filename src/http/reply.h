@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <rms/reply.h>
 #include "base/outbuf.h"
 
@@ -22,6 +23,12 @@ struct rms_request;
 /* How the client knows where the body ends (RFC 9112 section 6.3). */
 enum reply_framing { FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
 
+/* How the request ended. */
+enum reply_cause {
+#define CAUSE(name, text) CAUSE_##name,
+#include "http/causes.def"
+};
+
 /* What to send. Everything is borrowed until reply_write() has returned. */
 struct reply {
 	int status;
@@ -29,6 +36,7 @@ struct reply {
 	bool head_only;     /* the request was a HEAD */
 	bool keep_alive;    /* the connection stays */
 	bool old_client;    /* HTTP/1.0: staying must be said */
+	uint8_t cause;      /* enum reply_cause, for the access log */
 	const char *type;   /* Content-Type; NULL: none */
 	const char *fields; /* more field lines, each ended by CRLF; NULL: none */
 	size_t fields_len;

@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "http/request.h"
 #include "http/service.h"
+#include "http/trace.h"
 
 struct rms_request *request_create(void)
 {
@@ -41,6 +42,7 @@ void request_empty(struct rms_request *req)
 	req->reply = (struct reply){ 0 };
 	req->fed = 0;
 	req->context = NULL;
+	req->id = NULL;
 	req->fault = NULL;
 	req->in_handler = req->replied = req->live = req->due = req->gone = false;
 }
@@ -134,6 +136,41 @@ const char *rms_request_header(const struct rms_request *req, const char *name)
 			return text_at(req->head, field->value);
 	}
 	return NULL;
+}
+
+const char *rms_request_id(struct rms_request *req)
+{
+	char id[TRACE_ID_LEN];
+
+	if (req->id)
+		return req->id;
+	req->id = rms_request_header(req, "X-Request-Id");
+	if (req->id && trace_id_is_good(req->id, strlen(req->id)))
+		return req->id;
+	trace_make_id(&(struct trace_place){ (int)(req->tag & UINT32_MAX), req->started_ns, req->served }, id);
+	req->id = arena_copy(&req->arena, id, sizeof(id));
+	return req->id;
+}
+
+const char *rms_request_traceparent(const struct rms_request *req)
+{
+	static const char name[] = "traceparent";
+	const struct message_field *found = NULL;
+
+	/* Two of them are none: nobody could say which one is meant. */
+	for (uint32_t i = 0; i < req->n_fields; i++) {
+		const struct message_field *field = &req->fields[i];
+
+		if (field->name.len != sizeof(name) - 1 ||
+			strncasecmp(req->head + field->name.at, name, field->name.len) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = field;
+	}
+	if (!found || !trace_parent_is_good(req->head + found->value.at, found->value.len))
+		return NULL;
+	return text_at(req->head, found->value);
 }
 
 const char *rms_request_body(const struct rms_request *req, size_t *len)

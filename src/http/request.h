@@ -29,7 +29,8 @@ struct stream {
 	size_t charged;      /* what they count for in the process's account */
 	rms_room_fn *on_room;
 	void *on_room_arg;
-	bool owed; /* a call of on_room */
+	bool owed;        /* a call of on_room */
+	uint64_t written; /* bytes of body */
 };
 
 struct rms_request {
@@ -50,6 +51,9 @@ struct rms_request {
 	size_t fed;                 /* bytes of the body that the route's body() has had */
 	void *context;              /* the app's */
 	unsigned attempt;
+	uint32_t served;     /* slot.served, and */
+	uint64_t started_ns; /* slot.started_ns: what its id is made from */
+	const char *id;      /* once it was asked for */
 	struct reply reply;
 	struct stream stream;
 	bool in_handler; /* the app's code runs for it, and has not returned yet */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "http/access.h"
 #include "http/conn.h"
 #include "http/request.h"
 
@@ -354,9 +355,12 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 
 	if (err < 0)
 		return err;
+	err = UV_ENOMEM;
+	if (setup->access_log && !(service->access = access_open(setup->access_log, setup->worker)))
+		goto close_pollset;
 	err = uv_async_init(loop, &service->wakeup, on_wakeup);
 	if (err < 0)
-		goto close_pollset;
+		goto close_access;
 	owner_init(&service->owner, setup->slots);
 	lock_init(&service->kick_lock);
 	uv_idle_init(loop, &service->idle);
@@ -380,6 +384,8 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 	list_init(&service->spare);
 	delays_open(service);
 	return 0;
+close_access:
+	access_close(service->access);
 close_pollset:
 	pollset_close(&service->owner.pollset);
 	uv_run(loop, UV_RUN_NOWAIT);
@@ -406,6 +412,7 @@ static void destroy_all(struct list *list)
 void service_finish(struct service *service)
 {
 	pollset_finish(&service->owner.pollset);
+	access_close(service->access);
 	destroy_all(&service->due);
 	destroy_all(&service->owed);
 	destroy_all(&service->live);

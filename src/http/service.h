@@ -20,6 +20,8 @@
 #include "http/slots.h"
 #include "metrics/metrics.h"
 
+struct access;
+struct access_log;
 struct router;
 struct service;
 
@@ -37,6 +39,7 @@ struct service_setup {
 	void *state;                         /* the app's */
 	struct metrics_shard *shard;         /* written here alone */
 	struct faults *faults;               /* NULL: its replies are never spoiled */
+	struct access_log *access_log;       /* NULL: none */
 	void *arg;                           /* for release() */
 	/* On the service's thread and under its lock: the slot of fd, in nobody's hands now, wants another owner. */
 	void (*release)(struct service *service, int fd);
@@ -51,6 +54,7 @@ struct service {
 	void *state;
 	uv_loop_t *loop;
 	struct message_limits limits;
+	struct access *access; /* under the owner's lock; NULL: no access log */
 
 	/* Control thread. */
 	int64_t given;                   /* connections given to it, less those taken from it */

@@ -94,6 +94,7 @@ bool rms_reply_write(struct rms_request *req, const void *bytes, size_t len)
 		put_chunk(out, bytes, len);
 	else
 		outbuf_append(out, bytes, len);
+	req->stream.written += len;
 	account(req);
 	hand_over(req);
 	return !out->failed;

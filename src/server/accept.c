@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "http/access.h"
 #include "http/conn.h"
 #include "server/state.h"
 #include "worker/evict.h"
@@ -75,6 +76,7 @@ static bool open_slot(struct server *server, int fd, enum slot_role role, const 
 	}
 	slot = slots_open(server->slots, fd, role);
 	slot->peer = index;
+	access_log_client(server->access_log, fd, peer);
 	conn_accepted(slot, server->conf);
 	return true;
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -15,18 +14,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/schedule.h"
+#include "http/access.h"
 #include "http/status.h"
+#include "http/trace.h"
 #include "server/accept.h"
+#include "server/bounds.h"
 #include "server/privileges.h"
 #include "server/state.h"
 
 enum {
-	LIMIT_MAX = 1048576,                             /* descriptors used, however many there may be */
-	RESERVE = 64 + REFUSAL_KEPT + ADMIN_CONNECTIONS, /* the first: the log, libraries, an accept on its way */
-	RESERVE_ENDING = 4 * 8, /* threads beyond the workers' own that have lost their connections */
-	RESERVE_WORKER = 8,     /* a loop and its set, twice while one ends and one starts; its listener */
-	KEPT = ADMIN_CONNECTIONS +
-		16, /* of the reserve, in which no client gets: the rest is for what comes and goes */
 	STOP_TICK_MS = 5,
 	CLOSE_IDLE_TICKS = 20, /* of these: how often connections that have just become idle are looked for */
 	END_MS = 1000,         /* for threads to end, after which the process does not wait for them */
@@ -64,6 +60,7 @@ static void end_without(struct server *server)
 	log_warn("rmsd has stopped with threads that did not end", "threads=%u requests_cut=%u",
 		fleet_running(server->fleet), server->cut);
 	doors_close(&server->doors);
+	access_log_stop(server->access_log);
 	log_stop();
 	_exit((int)server->result);
 }
@@ -122,6 +119,14 @@ static void on_shutdown(void *arg)
 		begin_stop(server);
 }
 
+static void reopen_logs(struct server *server)
+{
+	if (server->access_log)
+		access_log_reopen(server->access_log);
+	else
+		log_info("there is no log file to reopen", "");
+}
+
 static void on_signal(uv_poll_t *poll, int status, int events)
 {
 	struct server *server = poll->data;
@@ -132,7 +137,7 @@ static void on_signal(uv_poll_t *poll, int status, int events)
 	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGHUP: log_info("a reload is not there yet: restart rmsd for a new configuration", ""); break;
-		case SIGUSR1: log_info("there is no log file to reopen", ""); break;
+		case SIGUSR1: reopen_logs(server); break;
 		case SIGUSR2: log_info("an upgrade in place is not there yet", ""); break;
 		default:
 			if (server->phase <= PHASE_RUNNING)
@@ -232,13 +237,6 @@ static void on_beat(uv_timer_t *timer)
 		accept_relieve(server);
 }
 
-static void on_reserve(void *arg, bool paused)
-{
-	struct server *server = arg;
-
-	doors_hold_public(&server->doors, paused);
-}
-
 /* All but those that tell of a fault in the program itself; for every thread that is started from here on. */
 static int take_signals(struct server *server)
 {
@@ -272,24 +270,6 @@ static int take_signals(struct server *server)
 	return uv_poll_start(&server->signals, UV_READABLE, on_signal);
 }
 
-static void raise_limit(struct server *server)
-{
-	const struct conf *conf = server->conf;
-	struct rlimit limit = { 0 };
-	int reserve = RESERVE + RESERVE_ENDING + RESERVE_WORKER * (int)conf->workers + (int)conf->listen.n;
-	int most;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	server->limit = limit.rlim_cur < LIMIT_MAX ? (int)limit.rlim_cur : LIMIT_MAX;
-	/* A tiny limit is for a test, or a mistake: half of it then. */
-	most = server->limit > 2 * reserve ? server->limit - reserve : server->limit / 2;
-	server->max_connections =
-		conf->max_connections && (int)conf->max_connections < most ? (int)conf->max_connections : most;
-}
-
 static int build_fleet(struct server *server)
 {
 	struct fleet_setup setup = {
@@ -299,6 +279,7 @@ static int build_fleet(struct server *server)
 		.metrics = server->metrics,
 		.app = server->app,
 		.faults = &server->faults,
+		.access_log = server->access_log,
 		.hooks = { server, accept_pick_again, on_port, on_event, accept_refuse, on_shutdown },
 	};
 	int err;
@@ -370,28 +351,18 @@ static int leave_root(struct server *server, struct outbuf *error)
 
 	if (privileges_to_drop(user))
 		err = doors_hand_over(&server->doors, user->uid, user->gid, error);
+	if (!err && privileges_to_drop(user))
+		err = access_log_hand_over(server->access_log, user->uid, user->gid);
 	return err < 0 ? err : privileges_drop(user, error);
 }
 
-static int build_bounds(struct server *server)
+static int open_access_log(struct server *server, struct outbuf *error)
 {
-	if (server->conf->max_connections_per_ip) {
-		server->peers = peers_create((unsigned)server->limit);
-		if (!server->peers)
-			return UV_ENOMEM;
-		slots_set_peers(server->slots, peers_counts(server->peers));
-	}
-	return reserve_open(&server->reserve, &server->loop, server->limit, KEPT, server->shard, on_reserve, server);
-}
+	int err = access_log_create(server->conf, server->limit, &server->access_log);
 
-/* A request that is larger than the bound is refused even where there is nothing else. */
-static void tell_small_bound(const struct conf *conf)
-{
-	uint64_t most = conf->max_header_size + conf->max_body_size + sizeof(struct message);
-
-	if (conf->max_buffer_memory && conf->max_buffer_memory < most)
-		log_warn("max_buffer_memory has no room for the largest request", "room=%llu request=%llu",
-			(unsigned long long)conf->max_buffer_memory, (unsigned long long)most);
+	if (err < 0)
+		outbuf_printf(error, "access_log %s: %s", server->conf->access_log, uv_strerror(err));
+	return err;
 }
 
 /* Everything up to the first thread. */
@@ -401,13 +372,15 @@ static int build(struct server *server, struct outbuf *error)
 
 	if (err < 0)
 		return err;
-	raise_limit(server);
+	bounds_raise_limit(server);
 	server->slots = slots_create(server->limit);
 	if (!server->slots)
 		return UV_ENOMEM;
 	err = build_metrics(server);
 	if (!err)
-		err = build_bounds(server);
+		err = bounds_build(server);
+	if (!err)
+		err = open_access_log(server, error);
 	if (!err)
 		err = routes_build(&server->routes, server->app, server->conf, server->metrics, error);
 	if (!err)
@@ -438,6 +411,7 @@ static void finish(struct server *server)
 	slots_destroy(server->slots);
 	peers_destroy(server->peers);
 	faults_finish(&server->faults);
+	access_log_destroy(server->access_log);
 	close(server->signal_fd);
 	uv_loop_close(&server->loop);
 }
@@ -462,6 +436,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	server->beat.data = server->stopping.data = server;
 	refusal_init(&server->refusal, &server->loop);
 	faults_init(&server->faults);
+	trace_init();
 	err = take_signals(server);
 	if (!err)
 		err = build(server, &error);
@@ -473,6 +448,8 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	}
 	err = log_start((enum log_level)conf->log_level, (enum log_format)conf->log_format);
 	if (!err)
+		err = access_log_start(server->access_log);
+	if (!err)
 		err = start_admin(server);
 	if (!err)
 		err = fleet_start(server->fleet);
@@ -483,9 +460,10 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	}
 	schedule_batch();
 	clock_beat(&server->beat, on_beat, ADMIN_BEAT_MS);
-	tell_small_bound(conf);
+	bounds_tell(conf);
 	privileges_tell(&conf->user);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
+	access_log_stop(server->access_log);
 	log_stop();
 done:
 	result = server->result;

@@ -32,6 +32,7 @@ struct server {
 	struct metrics_shard *shard; /* the process's */
 	struct routes routes;
 	struct faults faults;
+	struct access_log *access_log; /* NULL: none */
 	struct fleet *fleet;
 	struct admin *admin;
 	struct doors doors;

@@ -107,6 +107,7 @@ int fleet_spawn(struct worker *worker)
 		.slots = fleet->set.slots,
 		.app = fleet->set.app,
 		.faults = fleet->set.faults,
+		.access_log = fleet->set.access_log,
 		.name = worker->name,
 		.batch = true,
 		.control = &fleet->news,

@@ -129,7 +129,8 @@ struct fleet_setup {
 	struct metrics *metrics;
 	const struct rms_app *app;
 	const struct router *routers[ROLES];
-	struct faults *faults; /* what spoils the workers' replies */
+	struct faults *faults;         /* what spoils the workers' replies */
+	struct access_log *access_log; /* NULL: none */
 	struct fleet_hooks hooks;
 };
 

@@ -88,6 +88,7 @@ int incarnation_start(const struct incarnation_setup *setup, struct incarnation 
 		.conf = setup->conf,
 		.slots = setup->slots,
 		.faults = setup->faults,
+		.access_log = setup->access_log,
 		.release = setup->release,
 		.arg = setup->owner,
 	};

@@ -45,12 +45,13 @@ struct incarnation_setup {
 	struct slots *slots;
 	const struct router *routers[ROLES];
 	const struct rms_app *app;
-	struct faults *faults;   /* NULL: its replies are never spoiled */
-	void *state;             /* borrowed; NULL: app->state_size zeroed bytes of its own */
-	const char *name;        /* of the worker; the thread's name too */
-	bool batch;              /* schedule_batch() for its thread */
-	struct mailbox *control; /* where the news go */
-	void *owner;             /* for whoever reads the news: incarnation_owner(); service.set.arg too */
+	struct faults *faults;         /* NULL: its replies are never spoiled */
+	struct access_log *access_log; /* NULL: none */
+	void *state;                   /* borrowed; NULL: app->state_size zeroed bytes of its own */
+	const char *name;              /* of the worker; the thread's name too */
+	bool batch;                    /* schedule_batch() for its thread */
+	struct mailbox *control;       /* where the news go */
+	void *owner;                   /* for whoever reads the news: incarnation_owner(); service.set.arg too */
 	void (*release)(struct service *service, int fd);
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/probe.h"
+#include "http/access.h"
 #include "http/conn.h"
 #include "http/request.h"
 #include "worker/rerun.h"
@@ -104,6 +105,9 @@ static enum loss_fate take(struct mover *mover, struct worker *from, struct serv
 	int status = slot->streamed ? slot->request->reply.status : 0;
 	enum loss_fate fate = conn_detach(service, slot, kind, now);
 
+	if (running && slot->counted && service->access && (fate == FATE_RESET || fate == FATE_CLOSES))
+		access_unanswered(service, from->control, slot, status, fate == FATE_RESET ? CAUSE_CUT : CAUSE_BROKEN,
+			slot->lost);
 	if (running && fate == FATE_RESET)
 		rerun_account_cut(from, slot, status);
 	else if (running && fate != FATE_CLOSES)
@@ -260,6 +264,8 @@ bool mover_close_all(struct mover *mover, struct worker *from, struct incarnatio
 		if (slot_owner(slot) != service->owner.id)
 			continue;
 		*cut += count_unanswered(slot);
+		if (slot->request && slot->counted && !slot->streamed && service->access)
+			access_unanswered(service, from->control, slot, 0, CAUSE_SHUTDOWN, slot->lost + 1);
 		if (take(mover, from, service, slot, LOSS_ASKED, &now) == FATE_RESET)
 			reset_taken(mover, from, fd, CLOSED_SHUTDOWN);
 		else

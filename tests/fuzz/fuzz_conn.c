@@ -318,10 +318,11 @@ static void run(const struct serving_plan *plan, struct replies *replies, struct
 
 static void start(void)
 {
-	static const char *const overrides[] = { "max_header_size=512", "max_uri_size=96", "max_body_size=64" };
+	static const char *const overrides[] = { "max_header_size=512", "max_uri_size=96", "max_body_size=64",
+		"access_log=/dev/null" };
 	struct serving_setup setup = { .role = ROLE_PUBLIC,
 		.overrides = overrides,
-		.n_overrides = 3,
+		.n_overrides = 4,
 		.attend = attend,
 		.loop = uv_default_loop() };
 	struct router *router = router_create(true);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "http/access.h"
 #include "http/conn.h"
 #include "http/request.h"
 
@@ -50,6 +51,9 @@ void serving_start(const struct serving_setup *setup)
 	service.conf = server.conf;
 	service.slots = server.slots;
 	service.faults = setup->faults;
+	/* Its lines are made; nobody writes them, so that at some time they find no room. */
+	err = access_log_create(server.conf, FDS, &service.access_log);
+	FUZZ_CHECK(err == 0, "no access log: %s", uv_strerror(err));
 	memcpy(service.routers, setup->routers, sizeof(service.routers));
 	for (int i = 0; i < 2; i++) {
 		err = service_open(&server.services[i], &service, setup->loop);

@@ -234,6 +234,42 @@ static void get_host(struct rms_request *req, void *state)
 	rms_reply_textf(req, 200, "%s %s?%s\n", host ? host : "(none)", rms_request_path(req), rms_request_query(req));
 }
 
+static void reply_trace(struct rms_request *req)
+{
+	const char *parent = rms_request_traceparent(req);
+
+	rms_reply_header(req, "X-Request-Id", rms_request_id(req));
+	rms_reply_textf(req, 200, "%s %s\n", rms_request_id(req), parent ? parent : "-");
+}
+
+/* How it is recognised. */
+static void get_trace(struct rms_request *req, void *state)
+{
+	(void)state;
+	reply_trace(req);
+}
+
+static void on_trace_due(struct pending *pending)
+{
+	reply_trace(pending->req);
+	app_end(pending);
+}
+
+/* The first attempt takes its time, and has said what it is known by. */
+static char first_id[200];
+
+static void get_trace_later(struct rms_request *req, void *state)
+{
+	(void)state;
+	if (rms_request_attempt(req) == 1) {
+		strncpy(first_id, rms_request_id(req), sizeof(first_id) - 1);
+		(void)app_later(req, on_trace_due, app_number(req, "ms"), false);
+		return;
+	}
+	rms_reply_header(req, "X-First-Id", first_id);
+	reply_trace(req);
+}
+
 static void stop(void *state)
 {
 	struct testapp *app = state;
@@ -261,6 +297,8 @@ static const struct rms_route routes[] = {
 	{ "GET", "/worker", get_worker, NULL, NULL },
 	{ "GET", "/asked", get_asked, NULL, NULL },
 	{ "GET", "/host", get_host, NULL, NULL },
+	{ "GET", "/trace", get_trace, NULL, NULL },
+	{ "GET", "/trace/:ms", get_trace_later, NULL, NULL },
 	{ "POST", "/hold/:n", post_hold, NULL, NULL },
 	{ "POST", "/let-go", post_let_go, NULL, NULL },
 	{ "GET", "/journal/:id/defer/:ms", app_journal_defer, NULL, NULL },

@@ -72,6 +72,9 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_null(conf->user.text);
 	assert_int_equal(conf->log_level, LOG_INFO);
 	assert_int_equal(conf->log_format, LOG_TEXT);
+	assert_null(conf->access_log);
+	assert_int_equal(conf->access_log_format, ACCESS_COMBINED);
+	assert_int_equal(conf->access_log_sample, 1);
 	assert_int_equal(conf->n_routes, 1);
 	assert_string_equal(conf->routes[0].path, "/");
 	assert_string_equal(conf->routes[0].text, "Hello from Cloud Application");
