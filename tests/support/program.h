@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { PROGRAM_PATIENCE_MS = 60000 };
+enum { PROGRAM_PATIENCE_MS = 180000 };
 
 /* What a program left. Kept until the test program ends: nothing to free. */
 struct output {

@@ -129,8 +129,8 @@ static void people_get_a_page_with_a_verdict(void **state)
 	static const char *const words[] = { "kill app2: 200 requests/s on 10 connections to 127.0.0.1:",
 		"\n  ok    failed     0 of 2", " requests failed (at most 0)\n",
 		"\n  from the injection   out of rotation ", "the last of 3 connections re-homed",
-		"\n  latency      requests            p99          worst\n", "\n  answered   ", "^ kill 0.2 s",
-		"^ revive 0.6 s", "\nPASS: every request was answered\n" };
+		"\n  latency      requests            p99          worst\n", "\n  answered   ", "^ kill 0.",
+		"^ revive 0.", "\nPASS: every request was answered\n" };
 	struct fake *fake = fake_start(dir, &(struct fake_plan){ 0 });
 	const struct output *output = fake_drill(fake, NULL, NULL);
 
