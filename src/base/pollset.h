@@ -40,8 +40,8 @@ struct pollset {
 /* 0 or a negative UV_ code; on failure there is nothing to undo. The loop and owner are borrowed. */
 int pollset_open(struct pollset *set, uv_loop_t *loop, pollset_fn *on_events, void *owner);
 /*
- * A turn in place of uv_run()'s: of the uv_loop, if it has something to do, and of the events. wait: if there is nothing
- * to do, for something. False: the loop is over, since no handle is active or uv_stop() was called; not by a
+ * A turn in place of uv_run()'s: of the uv_loop, if it has something to do, and of the events. wait: if there is
+ * nothing to do, for something. False: the loop is over, since no handle is active or uv_stop() was called; not by a
  * callback of uv_close(), where that is not noticed.
  */
 bool pollset_turn(struct pollset *set, bool wait);

@@ -18,8 +18,6 @@ static void account(
 {
 	PROBE(4, request__end, slots_fd(service->set.slots, slot), service->worker, reply->status, slot->started_ns);
 	if (counted) {
-		if (service->access)
-			access_answered(service, slot, reply, body_len);
 		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(reply->status), 1);
 		if (slot->owed++)
 			slot->owed_rest_ns = slot->started_ns;
@@ -30,6 +28,8 @@ static void account(
 		slot->close_after = true;
 		slot->closed_reason = CLOSED_KEEPALIVE_END;
 	}
+	if (counted && service->access)
+		access_answered(service, slot, reply, body_len);
 }
 
 void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted)

@@ -160,7 +160,7 @@ static bool regain(struct service *service, struct slot *slot, struct rms_reques
 		outbuf_reset(&service->batch, 0);
 		return false;
 	}
-	assert(owner_find(&service->owner, req->tag) == slot);
+	assert(slot_owner(slot) == service->owner.id);
 	slot->out = NULL;
 	slot->out_len = 0;
 	slot->deferred = true;

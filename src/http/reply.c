@@ -56,14 +56,17 @@ static char *put(char *at, const char *bytes, size_t len)
 
 static char *put_uint(char *at, size_t value)
 {
-	char digits[20];
-	size_t i = sizeof(digits);
+	size_t len = 1;
+	char *end;
 
+	for (size_t rest = value; rest >= 10; rest /= 10)
+		len++;
+	end = at += len;
 	do {
-		digits[--i] = (char)('0' + value % 10);
+		*--at = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	return put(at, digits + i, sizeof(digits) - i);
+	return end;
 }
 
 #define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
@@ -81,8 +84,10 @@ bool reply_has_body(const struct reply *reply)
 
 static bool starts_again(const struct reply_stamp *stamp, const struct reply *reply)
 {
-	return stamp->start_len && stamp->start_status == reply->status && reply->type &&
-		!strcmp(stamp->start_type, reply->type);
+	if (!stamp->start_len || stamp->start_status != reply->status || !reply->type)
+		return false;
+	/* Most are text. Of other types the bytes count: the next request's may be at the same place. */
+	return (reply->type == text_plain && stamp->start_is_text) || !strcmp(stamp->start_type, reply->type);
 }
 
 /* Status line, stamp and type; kept in the stamp, if it can be. */
@@ -105,6 +110,7 @@ static char *put_start(char *at, const struct reply *reply, size_t type_len, str
 		memcpy(stamp->start, start, (size_t)(at - start));
 		stamp->start_len = (size_t)(at - start);
 		stamp->start_status = reply->status;
+		stamp->start_is_text = reply->type == text_plain;
 	}
 	return at;
 }

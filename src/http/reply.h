@@ -53,6 +53,7 @@ struct reply_stamp {
 	char start[REPLY_START_MAX];
 	size_t start_len; /* 0: none */
 	int start_status;
+	bool start_is_text;
 	char start_type[REPLY_TYPE_MAX];
 };
 

@@ -39,7 +39,6 @@ void request_empty(struct rms_request *req)
 		req->stream = (struct stream){ 0 };
 	}
 	req->stream.bytes.failed = false;
-	req->reply = (struct reply){ 0 };
 	req->fed = 0;
 	req->context = NULL;
 	req->id = NULL;
