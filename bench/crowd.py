@@ -76,7 +76,7 @@ def headless(args):
             shutil.copy(path, args.output / path.name)
         row = total(f"{stem}_stats.csv")
         return {
-            "users": args.users, "spawn_rate": args.spawn_rate, "seconds": took, "status": process.returncode,
+            "users": args.users, "spawn_rate": args.spawn_rate, "took_seconds": took, "status": process.returncode,
             "requests": int(row["Request Count"]), "failures": int(row["Failure Count"]),
             "requests_per_second": float(row["Requests/s"]),
             "p50_ms": float(row["50%"]), "p99_ms": float(row["99%"]), "p999_ms": float(row["99.9%"]),

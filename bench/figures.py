@@ -36,10 +36,15 @@ def disturbance(results):
     return {**shares, "disturbed": max(shares.values()) > DISTURBED_SHARE}
 
 
-def judge(ratio, relation, bound):
-    """A ratio against a bound: by its median; undecided where its rounds lie on both sides and far apart."""
+def judge(ratio, relation, bound, noise=None):
+    """A ratio against a bound: by its median; undecided where its rounds lie on both sides and far apart.
+
+    noise: of the measurements it comes from. What a disturbed machine says is told with that doubt.
+    """
     if ratio is None:
         return "not measured"
+    if noise and noise["disturbed"]:
+        return judge(ratio, relation, bound) + ", but the machine was disturbed"
     holds = [value <= bound if relation == "<=" else value >= bound
              for value in (ratio["min"], ratio["median"], ratio["max"])]
     if holds[0] != holds[2] and width(ratio) > NOISY_SPREAD:

@@ -24,7 +24,7 @@ def describe(build):
         "kernel": platform.release(), "commit": commit(),
         "rmsd": told([str(build / "rmsd"), "--version"]),
         "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-        "load_before": os.getloadavg()[0],
+        "load_average": os.getloadavg()[0],
     }
 
 

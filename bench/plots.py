@@ -12,6 +12,7 @@ set grid ytics lc rgb "#dddddd"
 set border 3
 set tics nomirror
 set encoding utf8
+set pointintervalbox 0
 """
 COLOURS = ("#0b6e4f", "#d1495b", "#edae49", "#30638e", "#8d6a9f", "#b9b6d3", "#7f7f7f", "#000000")
 
@@ -73,7 +74,11 @@ def lines(directory, name, curves, caption, xlabel, ylabel, logx=True, logy=Fals
     if not plots:
         return False
     script += f'set xlabel "{plain(xlabel)}"\nset ylabel "{plain(ylabel)}"\n'
-    script += "set logscale x\n" if logx else ""
+    xs = sorted({row[0] for rows in curves.values() for row in rows})
+    if logx:
+        script += f"set logscale x\nset xtics ({', '.join(map(str, xs))})\n"
+    else:
+        script += f"set xrange [{xs[0] - 0.05 * xs[-1]}:{1.05 * xs[-1]}]\n"
     script += "set logscale y\n" if logy else "set yrange [0:*]\n"
     return draw(directory, name, script + "plot " + ", ".join(plots) + "\n", caption)
 
@@ -89,7 +94,8 @@ def closed(directory, part):
     ours = {"kinds": [k for k in kinds if not k.startswith("nginx-3")], "table": part["table"]}
     ratios = {"kinds": [k for k in kinds if k != "rmsd"], "table": part["ratios"]}
     drawn = [
-        bars(directory, "cpu", ours, "cpu_seconds_per_million", "What a million requests cost", "CPU seconds"),
+        bars(directory, "cpu", ours, "cpu_seconds_per_million", "What a million requests cost", "CPU seconds",
+             log=True),
         bars(directory, "requests", data, "requests_per_second", "Requests a second", "requests/s", log=True),
         bars(directory, "p99", data, "p99_ms", "Latency, 99th percentile, closed loop", "ms", log=True),
         bars(directory, "ratios", ratios, "cpu_seconds_per_million",

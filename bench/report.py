@@ -31,11 +31,11 @@ def table(head, rows):
         ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows] + [""]
 
 
-def measured_on(part):
+def measured_on(part, rounds=True):
     m = part["machine"]
     return [f"{m['date']}, commit {m['commit']}, {m['processor']}, {m['processors']} processors, "
-            f"{m['memory_mib']:,} MiB, Linux {m['kernel']}. Load generators run on the same processors. "
-            f"{part['rounds']} rounds of {part['seconds']} s.", ""]
+            f"{m['memory_mib']:,} MiB, Linux {m['kernel']}; load average {m['load_average']:.1f} before. Load generators run "
+            "on the same processors." + (f" Rounds: {part['rounds']}, of {part['seconds']} s." if rounds else ""), ""]
 
 
 def noise_line(noise):
@@ -114,7 +114,7 @@ def in_ms(s):
 def locust_part(part, _):
     if "missing" in part:
         return ["## Locust", "", f"Not run: {part['missing']['locust']}.", ""]
-    return ["## Locust", "", *measured_on(part)[:1], "",
+    return ["## Locust", "", *measured_on(part, rounds=False),
             f"{part['users']:,} users, {part['spawn_rate']} more each second, each asking every 1 to 5 seconds. Locust is "
             "the limit: one thread of Python, whose own queueing is in the latency.", "",
             *table(("requests", "failures", "requests/s", "p50 ms", "p99 ms", "rmsd, % of a core", "at most",
@@ -151,14 +151,18 @@ def scale_part(part, names):
     return lines + table(("server", "idle connections", "lost", "RSS KiB", "bytes each (RSS)", "bytes each (PSS)"), rows)
 
 
+def one(value):
+    return {"min": value, "median": value, "max": value, "n": 1}
+
+
 def must_closed(part):
     rows = []
     kinds = {kind for row in part["table"].values() for kind in row}
     for cell, peer, figure, relation, bound in targets.closed(part["table"], kinds):
         ratio = part["ratios"].get(cell, {}).get(peer, {}).get(figure)
         if ratio:
-            rows.append((part["titles"][cell], f"{NAMES[figure]}, divided by {title(peer)}'s", f"{relation} {bound}",
-                         three(ratio), judge(ratio, relation, bound)))
+            rows.append((part["titles"][cell], f"{NAMES[figure]}, divided by {title(peer)}'s", f"{relation} {bound:.3g}",
+                         three(ratio), judge(ratio, relation, bound, part["noise"][cell])))
     for cell, bound in targets.SYSCALLS.items():
         calls = part["table"].get(cell, {}).get("rmsd", {}).get("syscalls_per_request")
         if calls:
@@ -172,7 +176,8 @@ def must_rate(part):
     percent = str(targets.RATE_PERCENT)
     ratio = part["p99_against"].get(percent, {}).get("nginx")
     if ratio:
-        rows.append((f"{percent} % of capacity", "p99 divided by nginx's", "<= 1", three(ratio), judge(ratio, "<=", 1)))
+        rows.append((f"{percent} % of capacity", "p99 divided by nginx's", "<= 1", three(ratio),
+                     judge(ratio, "<=", 1, part["noise"])))
     killed = part["table"].get(percent, {}).get("rmsd, a worker killed")
     if killed:
         limit = targets.KILLED_P999_MS
@@ -184,34 +189,32 @@ def must_rate(part):
 
 
 def must_scale(part):
-    def one(value):
-        return {"min": value, "median": value, "max": value, "n": 1}
-
     rest, start = part["rest"], part["start"]["spread"]
     rows = [("at rest", "RSS KiB", f"<= {targets.IDLE_RSS_KIB}", f"{rest['memory']['rss']:,}",
              judge(one(rest["memory"]["rss"]), "<=", targets.IDLE_RSS_KIB)),
             ("at rest", "% of a processor", f"<= {targets.IDLE_CPU_PERCENT}", f"{rest['cpu_percent']:.3f}",
              judge(one(rest["cpu_percent"]), "<=", targets.IDLE_CPU_PERCENT)),
             ("start", "first answer, ms", f"<= {targets.START_MS}", three(start, 1),
-             judge(start, "<=", targets.START_MS))]
+             judge(start, "<=", targets.START_MS, part["noise"]))]
     for row in part["idle"]:
         if row["server"] == "rmsd" and row["x"] == targets.IDLE_CONNECTIONS:
             each = one(row["bytes_each"]) if "failed" not in row else None
             rows.append((f"{row['x']:,} idle connections", "bytes of RSS each", f"<= {targets.IDLE_BYTES}",
                          three(each, 0) if each else row["failed"], judge(each, "<=", targets.IDLE_BYTES)))
+            if each:
+                rows.append((f"{row['x']:,} idle connections", "lost", "<= 0", row["lost"],
+                             judge(one(row["lost"]), "<=", 0)))
     for row in part["connections"]:
         if row["x"] == targets.IDLE_CONNECTIONS:
-            rows.append((f"{row['x']:,} connections", "errors", "<= 0", row["errors"],
-                         judge(one(row["errors"]), "<=", 0)))
+            errors = one(row["errors"]) if row["requests"] else None
+            rows.append((f"{row['x']:,} connections", f"errors of {row['requests']:,} requests", "<= 0", row["errors"],
+                         judge(errors, "<=", 0, part["noise"])))
     return rows
 
 
 def must_locust(part):
     if "missing" in part:
         return []
-
-    def one(value):
-        return {"min": value, "median": value, "max": value, "n": 1}
 
     users = f"Locust, {part['users']:,} users"
     return [(users, "failures", "<= 0", part["failures"], judge(one(part["failures"]), "<=", 0)),

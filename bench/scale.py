@@ -24,7 +24,7 @@ def cost(server, connections, seconds):
     told = generators.wrk(server, connections, seconds)
     cpu = server.processes.cpu_seconds() - cpu
     n = told["requests"]
-    return {"requests_per_second": n / told["seconds"], "cpu_seconds_per_million": cpu / n * 1e6 if n else None,
+    return {"requests": n, "requests_per_second": n / told["seconds"], "cpu_seconds_per_million": cpu / n * 1e6 if n else None,
             "p99_ms": told["p99_ms"], "errors": sum(told["errors"].values()), "memory": server.processes.memory(),
             **watch.told(cpu)}
 
@@ -136,6 +136,7 @@ def binaries(build):
 def curve(rows, figures):
     xs = sorted({row["x"] for row in rows})
     return [{"x": x, **{figure: spread([r.get(figure) for r in rows if r["x"] == x]) for figure in figures},
+             "requests": sum(r["requests"] for r in rows if r["x"] == x),
              "errors": sum(r["errors"] for r in rows if r["x"] == x),
              "rss": spread([r["memory"]["rss"] for r in rows if r["x"] == x]),
              "rss_idle": spread([r["idle"]["rss"] for r in rows if r["x"] == x and "idle" in r])} for x in xs]

@@ -145,6 +145,7 @@ def start_rmsd(server):
     options = {
         "listen": f"127.0.0.1:{server.port}", "workers": WORKERS, "worker_port": 0, "admin_listen": "127.0.0.1:0",
         "control_socket": server.directory / "rmsd.sock", "log_level": "error",
+        "keepalive_timeout": "600s",  # as the others have: connections are idle here while others are made
     }
     conf = server.options.pop("conf", HERE.parent / "rmsd.conf")
     options.update(server.options)
