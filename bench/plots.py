@@ -12,7 +12,6 @@ set grid ytics lc rgb "#dddddd"
 set border 3
 set tics nomirror
 set encoding utf8
-set pointintervalbox 0
 """
 COLOURS = ("#0b6e4f", "#d1495b", "#edae49", "#30638e", "#8d6a9f", "#b9b6d3", "#7f7f7f", "#000000")
 
@@ -52,7 +51,7 @@ def bars(directory, name, data, figure, caption, label, log=False):
         script += block(f"k{i}", rows)
         plots.append(f'$k{i} using 1:2:({0.8 / len(kinds):.3f}) with boxes fs solid lc rgb "{COLOURS[i % 8]}" '
                      f'title "{plain(title(kind))}"')
-        plots.append(f'$k{i} using 1:2:3:4 with yerrorbars pt 0 lc rgb "#333333" notitle')
+        plots.append(f'$k{i} using 1:3:(0):($4-$3) with vectors nohead lw 2 lc rgb "#333333" notitle')
     if not plots:
         return False
     tics = ", ".join(f'"{plain(cell)}" {x}' for x, cell in enumerate(data["table"]))
@@ -68,7 +67,7 @@ def lines(directory, name, curves, caption, xlabel, ylabel, logx=True, logy=Fals
         if not rows:
             continue
         script += block(f"k{i}", rows)
-        plots.append(f'$k{i} using 1:2:3:4 with yerrorbars pt 0 lc rgb "{COLOURS[i % 8]}" notitle')
+        plots.append(f'$k{i} using 1:3:(0):($4-$3) with vectors nohead lc rgb "{COLOURS[i % 8]}" notitle')
         plots.append(f'$k{i} using 1:2 with linespoints lw 2 pt 7 ps 0.6 lc rgb "{COLOURS[i % 8]}" '
                      f'title "{plain(key)}"')
     if not plots:
