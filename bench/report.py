@@ -182,7 +182,7 @@ def must_rate(part):
     if killed:
         limit = targets.KILLED_P999_MS
         rows.append(("a worker killed and revived", "p99.9 ms", f"<= {limit}", three(in_ms(killed["p999_us"])),
-                     judge(in_ms(killed["p999_us"]), "<=", limit)))
+                     judge(in_ms(killed["p999_us"]), "<=", limit, part["noise"])))
         rows.append(("a worker killed and revived", "failed requests", "<= 0", three(killed["failed"], 0),
                      judge(killed["failed"], "<=", 0)))
     return rows

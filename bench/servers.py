@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -23,8 +24,12 @@ class Missing(Exception):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """Below those that the kernel gives to clients: they come by the thousand here, and would take it meanwhile."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
 
 
 def program(build, name):
@@ -200,7 +205,7 @@ def start_nginx_apps(server):
         directory.chmod(0o755)
         write_files(directory)
         run_nginx(server, fill("nginx.conf", directory, PORT=port, WORKERS=1), directory)
-    await_ports(ports)
+    await_ports(server, ports)
     return ports
 
 
@@ -218,11 +223,11 @@ def start_flask(server):
     for port in ports:
         server.processes.start([python, HERE / "peers/flaskapp.py", port], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    await_ports(ports)
+    await_ports(server, ports)
     start_balancer(server, ports)
 
 
-def await_ports(ports):
+def await_ports(server, ports):
     """A balancer that finds an app absent leaves it out for ten seconds."""
     deadline = time.monotonic() + 20
     for port in ports:
@@ -230,6 +235,7 @@ def await_ports(ports):
             with contextlib.suppress(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), 5).close()
                 break
+            server.processes.pids()  # fails once one has ended
             if time.monotonic() > deadline:
                 raise RuntimeError(f"nothing listens on {port}")
             time.sleep(0.01)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "http/loss.h"
 #include "http/request.h"
 #include "http/status.h"
@@ -13,6 +14,7 @@
 /* The reply is in the batch. */
 static void account(struct service *service, struct slot *slot, const struct reply *reply, bool counted)
 {
+	PROBE(4, request__end, slots_fd(service->set.slots, slot), service->worker, reply->status, slot->started_ns);
 	if (counted) {
 		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(reply->status), 1);
 		if (slot->owed++)

@@ -221,7 +221,7 @@ static size_t message_size(const struct service *service)
 static bool keep_message(struct service *service, struct slot *slot)
 {
 	struct message *message = slot->message;
-	const struct message *parsed = message ? message : &service->scratch;
+	const struct message *parsed = message ? message : &service->recent.message;
 	size_t charged = message ? message->charged : 0;
 
 	if (!service_charge(service, &charged, message_size(service) + parsed->chunked_body.cap))
@@ -233,8 +233,8 @@ static bool keep_message(struct service *service, struct slot *slot)
 			return false;
 		}
 		memcpy(message, parsed, offsetof(struct message, fields) + parsed->n_fields * sizeof(*parsed->fields));
-		/* What scratch owned is the slot's. */
-		message_init(&service->scratch);
+		/* What it owned is the slot's. */
+		message_init(&service->recent.message);
 		slot->message = message;
 	}
 	message->charged = charged;
@@ -262,6 +262,8 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 	while (slot->in_off < slot->in_len && !is_handled(slot) && !slot->close_after && !service->batch.failed) {
 		struct message *message = slot->message;
 		enum message_status status;
+		const char *bytes;
+		uint32_t len;
 
 		if (is_line_too_many(slot))
 			break;
@@ -283,11 +285,14 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 			service_queue(service, slot, slot_tag(slot, fd));
 			break;
 		}
-		if (!message) {
-			message = &service->scratch;
-			message_init(message);
+		bytes = slot->in + slot->in_off;
+		len = slot->in_len - slot->in_off;
+		if (message) {
+			status = message_feed(message, &service->limits, bytes, len);
+		} else {
+			message = &service->recent.message;
+			status = recent_feed(&service->recent, &service->limits, bytes, len);
 		}
-		status = message_feed(message, &service->limits, slot->in + slot->in_off, slot->in_len - slot->in_off);
 		if (status == MESSAGE_COMPLETE) {
 			if (!handling_run(service, slot, fd, message))
 				return;
@@ -296,9 +301,9 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 		if (status == MESSAGE_BAD) {
 			handling_abandon(service, slot);
 			answer_bad(service, slot, message);
-			message_finish(&service->scratch);
+			message_finish(&service->recent.message);
 		} else if (!keep_message(service, slot)) {
-			message_finish(&service->scratch);
+			message_finish(&service->recent.message);
 			refuse_full(service, slot);
 		} else if (slot->message->head_done && !take_part(service, slot, fd)) {
 			return;

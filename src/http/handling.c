@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/path.h"
+#include "base/probe.h"
 #include "http/answer.h"
 #include "http/loss.h"
 #include "http/request.h"
@@ -57,6 +59,7 @@ void handling_abandon(struct service *service, struct slot *slot)
 
 	if (!req)
 		return;
+	PROBE(4, request__end, slots_fd(service->set.slots, slot), service->worker, 0, slot->started_ns);
 	/* What the client got of it is a reply all the same. */
 	if (slot->streamed && slot->counted)
 		metrics_add(service->set.shard, METRIC_responses + METRICS_CODE(req->reply.status), 1);
@@ -147,7 +150,7 @@ static bool regain(struct service *service, struct slot *slot, struct rms_reques
 	if (!req->replied || req->gone) {
 		service_keep(service, req);
 		/* One that replies is looked at when its reply is sent. */
-		service->now_ns = uv_hrtime();
+		service->now_ns = clock_ns();
 	}
 	if (service->owner.revoked) {
 		if (req->replied && !req->gone)
@@ -221,6 +224,24 @@ static bool feed(struct service *service, struct slot *slot, struct rms_request 
 	return regain(service, slot, req);
 }
 
+/* The route of req, which is message's. */
+static void find_route(
+	struct service *service, const struct slot *slot, const struct message *message, struct rms_request *req)
+{
+	struct recent *recent = message == &service->recent.message && service->recent.len ? &service->recent : NULL;
+
+	if (recent && recent->route && recent->role == slot->role) {
+		req->match.route = recent->route;
+		return;
+	}
+	router_find(service->set.routers[slot->role], (int)message->method, req->path, strlen(req->path), &req->match);
+	/* Parameters lie in the path, which is another one's next time. */
+	if (recent && req->match.route && !req->match.route->n_params) {
+		recent->route = req->match.route;
+		recent->role = slot->role;
+	}
+}
+
 /*
  * The request that message, with a head that is whole, asks for; with its body, if that is whole and the route does not
  * want pieces. NULL: it is answered already, by reply.
@@ -228,16 +249,17 @@ static bool feed(struct service *service, struct slot *slot, struct rms_request 
 static struct rms_request *prepare(struct service *service, struct slot *slot, struct message *message, bool whole,
 	struct reply *reply) REQUIRES(service->owner.lock)
 {
-	const struct router *router = service->set.routers[slot->role];
 	const char *base = slot->in + slot->in_off;
 	struct rms_request *req = service_request(service);
 
 	if (!req || !request_fill(req, message, base))
 		goto out_of_memory;
+	PROBE(5, request__start, slots_fd(service->set.slots, slot), service->worker, req->method, req->path,
+		slot->lost + 1);
 	req->service = service;
 	req->reply = *reply;
-	router_find(router, (int)message->method, req->path, strlen(req->path), &req->match);
-	if (answer_unhandled(service, slot, &req->match, reply)) {
+	find_route(service, slot, message, req);
+	if ((!req->match.route || slot->refuse) && answer_unhandled(service, slot, &req->match, reply)) {
 		service_spare(service, req);
 		return NULL;
 	}
@@ -259,13 +281,13 @@ out_of_memory:
 static struct reply reply_to(const struct service *service, struct slot *slot, const struct message *message)
 {
 	const uint64_t most = service->set.conf->keepalive_requests;
-	bool last = most && slot->served + 1 >= most;
+	bool last = (most && slot->served + 1 >= most) || service_is_ending(service, slot);
 
 	/* The client does not know yet: the next request may be on its way. */
-	slot->linger |= message->keep_alive && (last || service_is_ending(service, slot));
+	slot->linger |= message->keep_alive && last;
 	return (struct reply){
 		.head_only = message->method == HTTP_HEAD,
-		.keep_alive = message->keep_alive && !service_is_ending(service, slot) && !last,
+		.keep_alive = message->keep_alive && !last,
 		.old_client = message->minor == 0,
 	};
 }

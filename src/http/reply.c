@@ -20,6 +20,7 @@ void reply_stamp_init(struct reply_stamp *stamp, const char *worker_header, cons
 	int n = 0;
 
 	stamp->second = -1;
+	stamp->start_len = 0;
 	if (worker_header)
 		n = snprintf(rest, sizeof(stamp->fields) - REPLY_DATE_LEN, "%s: %s\r\n", worker_header, worker);
 	stamp->len = REPLY_DATE_LEN + (size_t)n;
@@ -44,6 +45,7 @@ void reply_stamp_update(struct reply_stamp *stamp)
 		days + 3 * (ptrdiff_t)tm.tm_wday, tm.tm_mday, months + 3 * (ptrdiff_t)tm.tm_mon, tm.tm_year + 1900,
 		tm.tm_hour, tm.tm_min, tm.tm_sec);
 	memcpy(stamp->fields, line, REPLY_DATE_LEN);
+	stamp->start_len = 0;
 }
 
 static char *put(char *at, const char *bytes, size_t len)
@@ -77,23 +79,46 @@ bool reply_has_body(const struct reply *reply)
 	return !is_bodiless(reply) && reply->status != 205 && !reply->head_only;
 }
 
-/* Status line and fields, then room bytes that are free. */
-static char *put_head(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp, size_t room)
+static bool starts_again(const struct reply_stamp *stamp, const struct reply *reply)
 {
-	size_t type_len = reply->type ? strlen(reply->type) : 0;
+	return stamp->start_len && stamp->start_status == reply->status && reply->type &&
+		!strcmp(stamp->start_type, reply->type);
+}
+
+/* Status line, stamp and type; kept in the stamp, if it can be. */
+static char *put_start(char *at, const struct reply *reply, size_t type_len, struct reply_stamp *stamp)
+{
+	const char *start = at;
 	size_t line_len;
 	const char *line = status_line(reply->status, &line_len);
-	char *at = outbuf_reserve(out, line_len + stamp->len + type_len + reply->fields_len + room + 128);
+
+	at = put(at, line, line_len);
+	at = put(at, stamp->fields, stamp->len);
+	if (!reply->type)
+		return at;
+	at = PUT(at, "Content-Type: ");
+	at = put(at, reply->type, type_len);
+	at = PUT(at, "\r\n");
+	stamp->start_len = 0;
+	if (type_len < REPLY_TYPE_MAX && at - start <= REPLY_START_MAX) {
+		memcpy(stamp->start_type, reply->type, type_len + 1);
+		memcpy(stamp->start, start, (size_t)(at - start));
+		stamp->start_len = (size_t)(at - start);
+		stamp->start_status = reply->status;
+	}
+	return at;
+}
+
+/* Status line and fields, then room bytes that are free. */
+static char *put_head(struct outbuf *out, const struct reply *reply, struct reply_stamp *stamp, size_t room)
+{
+	const bool again = starts_again(stamp, reply);
+	const size_t type_len = again || !reply->type ? 0 : strlen(reply->type);
+	char *at = outbuf_reserve(out, REPLY_START_MAX + type_len + reply->fields_len + room + 128);
 
 	if (!at)
 		return NULL;
-	at = put(at, line, line_len);
-	at = put(at, stamp->fields, stamp->len);
-	if (reply->type) {
-		at = PUT(at, "Content-Type: ");
-		at = put(at, reply->type, type_len);
-		at = PUT(at, "\r\n");
-	}
+	at = again ? put(at, stamp->start, stamp->start_len) : put_start(at, reply, type_len, stamp);
 	if (reply->fields_len)
 		at = put(at, reply->fields, reply->fields_len);
 	if (!is_bodiless(reply)) {
@@ -112,7 +137,7 @@ static char *put_head(struct outbuf *out, const struct reply *reply, const struc
 	return PUT(at, "\r\n");
 }
 
-void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp)
+void reply_write(struct outbuf *out, const struct reply *reply, struct reply_stamp *stamp)
 {
 	size_t body_len = reply_has_body(reply) ? reply->body_len : 0;
 	char *at = put_head(out, reply, stamp, body_len);
@@ -124,7 +149,7 @@ void reply_write(struct outbuf *out, const struct reply *reply, const struct rep
 	out->len = (size_t)(at - out->data);
 }
 
-void reply_write_head(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp)
+void reply_write_head(struct outbuf *out, const struct reply *reply, struct reply_stamp *stamp)
 {
 	char *at = put_head(out, reply, stamp, 0);
 
@@ -168,15 +193,21 @@ static bool is_ours(const char *name)
 }
 
 /* An app's mistake that must not take the process down: the first reply stands. */
-bool reply_is_late(const struct rms_request *req)
+__attribute__((cold, noinline)) static void log_late(const struct rms_request *req)
 {
 	char path[80];
 
-	if (!req->replied && !req->stream.begun)
-		return false;
 	log_error("a handler replied twice, the second is dropped", "method=%s path=%s", req->method,
 		log_quote(path, sizeof(path), req->path, strlen(req->path)));
-	return true;
+}
+
+bool reply_is_late(const struct rms_request *req)
+{
+	bool late = req->replied || req->stream.begun;
+
+	if (late)
+		log_late(req);
+	return late;
 }
 
 void rms_reply_header(struct rms_request *req, const char *name, const char *value)

@@ -11,7 +11,11 @@
 #include <rms/reply.h>
 #include "base/outbuf.h"
 
-enum { REPLY_DATE_LEN = 37 }; /* "Date: Tue, 24 Nov 2026 02:17:33 GMT\r\n" */
+enum {
+	REPLY_DATE_LEN = 37, /* "Date: Tue, 24 Nov 2026 02:17:33 GMT\r\n" */
+	REPLY_TYPE_MAX = 64,
+	REPLY_START_MAX = 384, /* status line, stamp and a type shorter than that */
+};
 
 struct rms_request;
 
@@ -37,6 +41,11 @@ struct reply_stamp {
 	char fields[REPLY_DATE_LEN + 160];
 	size_t len;
 	long second; /* of the date */
+	/* How the last reply began, since the next may well begin the same: status line, fields, Content-Type. */
+	char start[REPLY_START_MAX];
+	size_t start_len; /* 0: none */
+	int start_status;
+	char start_type[REPLY_TYPE_MAX];
 };
 
 /* worker_header NULL: none. */
@@ -44,9 +53,9 @@ void reply_stamp_init(struct reply_stamp *stamp, const char *worker_header, cons
 /* Makes the date current; cheap when the second is the same. */
 void reply_stamp_update(struct reply_stamp *stamp);
 /* Appends the whole reply (RFC 9112 section 4). */
-void reply_write(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp);
+void reply_write(struct outbuf *out, const struct reply *reply, struct reply_stamp *stamp);
 /* Appends status line and fields; framing is not by length. */
-void reply_write_head(struct outbuf *out, const struct reply *reply, const struct reply_stamp *stamp);
+void reply_write_head(struct outbuf *out, const struct reply *reply, struct reply_stamp *stamp);
 /* Whether a body may follow the head. */
 bool reply_has_body(const struct reply *reply);
 

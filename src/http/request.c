@@ -57,11 +57,12 @@ bool request_fill(struct rms_request *req, const struct message *message, const 
 	size_t head_len = message->head_len;
 	size_t fields_size = message->n_fields * sizeof(*req->fields);
 
-	req->head = arena_copy(&req->arena, base, head_len);
-	req->fields = arena_alloc(&req->arena, fields_size);
-	if (!req->head || !req->fields)
+	req->fields = arena_alloc(&req->arena, fields_size + head_len);
+	if (!req->fields)
 		return false;
 	memcpy(req->fields, message->fields, fields_size);
+	req->head = (char *)req->fields + fields_size;
+	memcpy(req->head, base, head_len);
 	req->n_fields = message->n_fields;
 	req->method = llhttp_method_name(message->method);
 	req->query = message->query.len ? text_at(req->head, message->query) : "";

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "http/conn.h"
 #include "http/request.h"
 
@@ -15,7 +16,7 @@ enum { STALL_SLICE_US = 5000 };
 
 static void begin_turn(struct service *service)
 {
-	service->turn_ns = service->now_ns = uv_hrtime();
+	service->turn_ns = service->now_ns = clock_ns();
 	reply_stamp_update(&service->stamp);
 }
 
@@ -214,7 +215,6 @@ void service_wake(struct service *service)
 void service_pause(struct service *service)
 {
 	service->paused = true;
-	uv_poll_stop(&service->owner.pollset.poll);
 	uv_idle_stop(&service->idle);
 }
 
@@ -381,7 +381,7 @@ int service_open(struct service *service, const struct service_setup *setup, uv_
 	delays_open(service);
 	return 0;
 close_pollset:
-	pollset_close(&service->owner.pollset, NULL);
+	pollset_close(&service->owner.pollset);
 	uv_run(loop, UV_RUN_NOWAIT);
 	pollset_finish(&service->owner.pollset);
 	return err;
@@ -389,7 +389,7 @@ close_pollset:
 
 void service_close(struct service *service)
 {
-	pollset_close(&service->owner.pollset, NULL);
+	pollset_close(&service->owner.pollset);
 	uv_close((uv_handle_t *)&service->wakeup, NULL);
 	uv_close((uv_handle_t *)&service->idle, NULL);
 	delays_close(service);
@@ -410,7 +410,7 @@ void service_finish(struct service *service)
 	destroy_all(&service->owed);
 	destroy_all(&service->live);
 	destroy_all(&service->spare);
-	message_finish(&service->scratch);
+	message_finish(&service->recent.message);
 	outbuf_finish(&service->batch);
 	outbuf_finish(&service->piece);
 	free(service->ready);

@@ -15,7 +15,7 @@
 #include "base/outbuf.h"
 #include "conf/conf.h"
 #include "http/fault.h"
-#include "http/parser.h"
+#include "http/recent.h"
 #include "http/reply.h"
 #include "http/slots.h"
 #include "metrics/metrics.h"
@@ -80,15 +80,15 @@ struct service {
 	uint64_t turn_ns; /* when this turn began */
 	uint64_t now_ns;  /* the newest look at the clock */
 	struct reply_stamp stamp;
-	struct message scratch; /* the parse of a request that is here whole */
-	struct outbuf batch;    /* the replies of one connection's turn */
-	struct outbuf piece;    /* of a body, while the app has it */
-	struct list due;        /* deferred requests that have a reply, or a part of one, for their connection */
-	struct list owed;       /* those whose on_room is to be called */
-	struct list live;       /* the others */
-	struct list spare;      /* empty requests, for the next one */
-	struct delays delays;   /* of requests that a fault holds back */
-	uint64_t *ready;        /* tags of connections with whole requests left over */
+	struct recent recent; /* the parse of a request that is here whole */
+	struct outbuf batch;  /* the replies of one connection's turn */
+	struct outbuf piece;  /* of a body, while the app has it */
+	struct list due;      /* deferred requests that have a reply, or a part of one, for their connection */
+	struct list owed;     /* those whose on_room is to be called */
+	struct list live;     /* the others */
+	struct list spare;    /* empty requests, for the next one */
+	struct delays delays; /* of requests that a fault holds back */
+	uint64_t *ready;      /* tags of connections with whole requests left over */
 	unsigned n_ready, ready_cap;
 	char read_buffer[SERVICE_READ_SIZE];
 };

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "http/request.h"
 
 enum {
@@ -173,7 +174,7 @@ static void settle_debt(struct service *service, struct slot *slot)
 {
 	if (!slot->owed)
 		return;
-	service->now_ns = uv_hrtime();
+	service->now_ns = clock_ns();
 	metrics_observe(service->set.shard, service->now_ns - slot->owed_first_ns, 1);
 	if (slot->owed > 1)
 		metrics_observe(service->set.shard, service->now_ns - slot->owed_rest_ns, slot->owed - 1);

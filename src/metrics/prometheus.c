@@ -201,14 +201,26 @@ void prometheus_write(const struct prometheus_snapshot *snapshot, enum expositio
 		outbuf_text(out, "# EOF\n");
 }
 
+static bool any_is_late(void)
+{
+	for (const struct family *family = families; family < families + FAMILIES; family++)
+		for (unsigned i = 0; family->label->later && i < family->count; i++)
+			if (family->label->later[i])
+				return true;
+	return false;
+}
+
 void metrics_print(struct outbuf *out)
 {
 	outbuf_text(out,
 		"# Metrics\n\n"
 		"Written by `rmsd --print-metrics`. Every series exists from the start, and none is reset when a\n"
 		"worker is killed and revived. `/metrics` on `admin_listen` has them all; on a worker's own port,\n"
-		"those of that worker. What a value marked *not yet* stands for is not built yet: its series stay "
-		"0.\n\n"
+		"those of that worker.");
+	if (any_is_late())
+		outbuf_text(out, " What a value marked *not yet* stands for is not built yet: its series stay 0.");
+	outbuf_text(out,
+		"\n\n"
 		"| name | type | labels | what it tells |\n"
 		"|---|---|---|---|\n");
 	for (const struct family *family = families; family < families + FAMILIES; family++) {

@@ -1,9 +1,11 @@
 /* main.c - rmsctl: a verb to a request on the control socket; its answer to text or JSON, and to an exit code. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rmsctl/answer.h"
 #include "rmsctl/command.h"
@@ -112,12 +114,21 @@ static enum exit_code flush(const struct outbuf *out)
 	return EXIT_DONE;
 }
 
+/* What is opened later must not be taken for one that was closed: to read and to write there goes on to fail. */
+static void hold_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	struct task task = { .socket = getenv("RMSD_SOCKET") };
 	struct outbuf out = { 0 }, why = { 0 };
 	enum exit_code code = EXIT_DONE;
 
+	hold_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN); /* NOLINT: fails for a bad number alone */
 	if (!task.socket || !*task.socket)
 		task.socket = "/run/rmsd/rmsd.sock";

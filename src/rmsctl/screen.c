@@ -18,7 +18,12 @@ static const char *const tones[] = { [PLAIN] = "",
 
 enum {
 	LEVELS = 9,
-	EVENT_ROWS = 5, /* that workers leave free at the least */
+	/* What workers leave free: of FEW_ROWS for both or more, room for events; of fewer, an empty row and the keys.
+	 */
+	EVENT_ROWS = 5,
+	FEW_ROWS = 15,
+	FOOT_ROWS = 2,
+	NOTICE_ROWS = 12, /* a screen that has them has a row for what may have to be said, too */
 	SPARK_LEAST = 8,
 };
 static const char *const blocks[LEVELS] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
@@ -161,12 +166,17 @@ static enum tone state_tone(const char *state)
 
 /* ---- the head ---- */
 
+static bool is_up(const struct screen_worker *worker)
+{
+	return !strcmp(worker->state, "up");
+}
+
 static unsigned count_up(const struct screen *screen)
 {
 	unsigned up = 0;
 
 	for (unsigned i = 0; i < screen->n_workers; i++)
-		up += !strcmp(screen->workers[i].state, "up");
+		up += is_up(&screen->workers[i]);
 	return up;
 }
 
@@ -176,8 +186,15 @@ static void draw_title(const struct screen *screen, struct outbuf *out, unsigned
 	char text[96], age[32];
 
 	put(&line, STRONG, "rmsd ");
+	if (!*screen->version) { /* it has not said a word yet */
+		end(&line, row);
+		return;
+	}
 	write_age(age, sizeof(age), screen->uptime_s);
-	(void)snprintf(text, sizeof(text), "%s  up for %s  ", screen->version, age);
+	(void)snprintf(text, sizeof(text), "%s  ", screen->version);
+	put(&line, PLAIN, text);
+	put(&line, WARN, screen->draining ? "draining  " : "");
+	(void)snprintf(text, sizeof(text), "up for %s  ", age);
 	put(&line, PLAIN, text);
 	(void)snprintf(text, sizeof(text), "%u of %u workers up", count_up(screen), screen->n_workers);
 	put(&line, count_up(screen) == screen->n_workers ? PLAIN : BAD, text);
@@ -369,17 +386,34 @@ static void draw_worker(
 	end(&line, row);
 }
 
+/* n of them, in their order: those that are not up before all others. */
+static void draw_some(const struct screen *screen, unsigned n, double most, struct outbuf *out, unsigned *row)
+{
+	unsigned lost = screen->n_workers - count_up(screen), up = lost < n ? n - lost : 0;
+
+	for (unsigned i = 0; i < screen->n_workers && n && !is_full(screen, *row); i++) {
+		const struct screen_worker *worker = &screen->workers[i];
+
+		if (is_up(worker) && !up)
+			continue;
+		up -= is_up(worker);
+		n--;
+		draw_worker(screen, worker, most, out, row);
+	}
+}
+
 static void draw_workers(const struct screen *screen, struct outbuf *out, unsigned *row)
 {
-	unsigned room = screen->rows > *row + EVENT_ROWS ? screen->rows - *row - EVENT_ROWS : 1;
+	unsigned left = screen->rows > *row ? screen->rows - *row : 0;
+	unsigned kept = left >= FEW_ROWS ? EVENT_ROWS : left >= FOOT_ROWS * 2 ? FOOT_ROWS : 0;
+	unsigned room = left > kept ? left - kept : 1;
 	unsigned n = screen->n_workers <= room ? screen->n_workers : room - 1;
 	double most = 1;
 
 	for (unsigned i = 0; i < screen->n_workers; i++)
 		for (unsigned s = 0; s < screen->workers[i].n_seconds; s++)
 			most = fmax(most, screen->workers[i].seconds[s]);
-	for (unsigned i = 0; i < n && !is_full(screen, *row); i++)
-		draw_worker(screen, &screen->workers[i], most, out, row);
+	draw_some(screen, n, most, out, row);
 	if (n < screen->n_workers && !is_full(screen, *row)) {
 		char text[64];
 
@@ -404,15 +438,15 @@ static void draw_events(const struct screen *screen, struct outbuf *out, unsigne
 
 void screen_draw(const struct screen *screen, struct outbuf *out)
 {
+	const char *said = *screen->notice ? screen->notice : screen->drill;
 	unsigned row = 0;
 
 	outbuf_text(out, "\033[H");
 	draw_title(screen, out, &row);
 	if (!is_full(screen, row))
 		draw_totals(screen, out, &row);
-	if (!is_full(screen, row))
-		draw_text(screen, *screen->notice ? BAD : DRILL, *screen->notice ? screen->notice : screen->drill, out,
-			&row);
+	if (!is_full(screen, row) && (*said || screen->rows >= NOTICE_ROWS))
+		draw_text(screen, *screen->notice ? BAD : DRILL, said, out, &row);
 	if (!is_full(screen, row))
 		draw_heads(screen, out, &row);
 	draw_workers(screen, out, &row);

@@ -34,6 +34,7 @@ struct screen {
 	bool utf8, colour;
 	char version[32], clock[16]; /* clock: of the last figures */
 	double uptime_s;
+	bool draining;            /* rmsd is about to end */
 	char drill[SCREEN_TEXT];  /* "": none */
 	char notice[SCREEN_TEXT]; /* why what is shown is old; "": it is not */
 	struct screen_worker workers[SCREEN_WORKERS];

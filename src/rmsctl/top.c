@@ -34,7 +34,7 @@ struct top {
 	char since[16];        /* when they stopped, as the clock showed it */
 	struct outbuf refusal; /* in place of events */
 	bool heard, changed;   /* figures have come at all; what is shown is not what is known */
-	struct termios before;
+	struct termios before; /* raw: as we found the terminal */
 	bool raw;
 };
 
@@ -103,15 +103,21 @@ static struct screen_figures read_figures(const json_t *object)
 	};
 }
 
-static void read_worker(struct screen_worker *worker, const json_t *object, double now)
+/* What is known of another one is forgotten. */
+static void name_worker(struct screen_worker *worker, const json_t *text)
 {
 	char name[SCREEN_NAME];
 
-	copy_text(name, sizeof(name), json_object_get(object, "name"));
-	if (strcmp(name, worker->name) != 0) {
-		*worker = (struct screen_worker){ 0 };
-		screen_copy(worker->name, sizeof(worker->name), name);
-	}
+	copy_text(name, sizeof(name), text);
+	if (strcmp(name, worker->name) == 0)
+		return;
+	*worker = (struct screen_worker){ 0 };
+	screen_copy(worker->name, sizeof(worker->name), name);
+}
+
+static void read_worker(struct screen_worker *worker, const json_t *object, double now)
+{
+	name_worker(worker, json_object_get(object, "name"));
 	copy_text(worker->state, sizeof(worker->state), json_object_get(object, "state"));
 	worker->for_s = fmax(0, now - unix_time(json_object_get(object, "since")));
 	worker->busy = fmax(0, number(object, "busy_ratio"));
@@ -145,12 +151,13 @@ static void take_clock(struct screen *screen, const json_t *data)
 static void take_figures(struct top *top, const json_t *data)
 {
 	struct screen *screen = &top->screen;
-	const json_t *workers = json_object_get(data, "workers"), *worker;
+	const json_t *workers = json_object_get(data, "workers"), *worker, *server = json_object_get(data, "server");
 	long long second_ns = json_integer_value(json_object_get(data, "second_ns"));
 	size_t i;
 
 	take_clock(screen, data);
 	copy_text(screen->version, sizeof(screen->version), json_object_get(data, "version"));
+	screen->draining = json_is_string(server) && strcmp(json_string_value(server), "draining") == 0;
 	screen->uptime_s = fmax(0, number(data, "uptime_seconds"));
 	screen->totals = read_figures(json_object_get(data, "totals"));
 	screen->n_workers = 0;
@@ -212,8 +219,8 @@ static void take_history(struct top *top, const json_t *data)
 
 		if (worker == SCREEN_WORKERS)
 			break;
-		*at = (struct screen_worker){ 0 };
-		copy_text(at->name, sizeof(at->name), name);
+		name_worker(at, name);
+		at->n_seconds = 0;
 		json_array_foreach(json_object_get(data, "seconds"), i, row)
 			screen_add_second(at, json_number_value(json_array_get(row, 1 + worker * 3)));
 	}
@@ -289,6 +296,8 @@ static void judge(struct top *top)
 			notice, sizeof(notice), "rmsd has gone: stale since %s UTC, trying again", top->screen.clock);
 	else if (top->heard && now_ms() - top->came_ms > STALE_MS)
 		(void)snprintf(notice, sizeof(notice), "rmsd says nothing: stale since %s UTC", top->screen.clock);
+	else if (!top->heard && now_ms() - top->tried_ms > STALE_MS)
+		(void)snprintf(notice, sizeof(notice), "rmsd says nothing");
 	if (strcmp(notice, top->screen.notice) != 0) {
 		screen_copy(top->screen.notice, sizeof(top->screen.notice), notice);
 		top->changed = true;
@@ -321,13 +330,16 @@ static void measure(struct screen *screen)
 	}
 }
 
-/* The alternate screen, no cursor, no wrapping; keys come as they are pressed, Ctrl-C too. */
+/*
+ * The alternate screen, no cursor, no wrapping; keys come as they are pressed, Ctrl-C too. Once more after we were
+ * stopped: a shell may have set the terminal up for itself meanwhile, or nobody has touched it.
+ */
 static void enter(struct top *top)
 {
 	static const char begin[] = "\033[?1049h\033[?25l\033[?7l\033[2J";
 	struct termios raw;
 
-	if (tcgetattr(STDIN_FILENO, &top->before) == 0) {
+	if (top->raw || tcgetattr(STDIN_FILENO, &top->before) == 0) {
 		raw = top->before;
 		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
 		raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
@@ -401,7 +413,7 @@ static int show(struct top *top, int signals, struct outbuf *why)
 
 	while (!signal) {
 		judge(top);
-		if (top->changed && top->heard)
+		if (top->changed && (top->heard || *top->screen.notice))
 			draw(top);
 		fds[2].fd = top->stream.fd;
 		fds[2].revents = 0;
@@ -428,7 +440,7 @@ static int show(struct top *top, int signals, struct outbuf *why)
 enum exit_code top_run(const struct task *task, struct outbuf *why)
 {
 	static struct top top; /* large */
-	const char *no_colour = getenv("NO_COLOR");
+	const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
 	sigset_t caught, former;
 	enum exit_code code = EXIT_DONE;
 	int signals, signal_seen;
@@ -440,6 +452,11 @@ enum exit_code top_run(const struct task *task, struct outbuf *why)
 	}
 	if (!isatty(STDOUT_FILENO)) {
 		outbuf_text(why, "top: standard output is not a terminal (events --follow has the same figures)");
+		return EXIT_USAGE;
+	}
+	if (terminal && strcmp(terminal, "dumb") == 0) {
+		outbuf_text(
+			why, "top: a dumb terminal has no screen to draw on (events --follow has the same figures)");
 		return EXIT_USAGE;
 	}
 	top = (struct top){ .task = task, .stream.fd = -1 };

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/schedule.h"
 #include "http/status.h"
@@ -224,6 +225,7 @@ static void on_beat(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
+	clock_beat(timer, on_beat, ADMIN_BEAT_MS);
 	if (server->admin)
 		admin_beat(server->admin);
 	if (server->phase == PHASE_RUNNING)
@@ -480,7 +482,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 		_exit((int)server->result);
 	}
 	schedule_batch();
-	uv_timer_start(&server->beat, on_beat, ADMIN_BEAT_MS, ADMIN_BEAT_MS);
+	clock_beat(&server->beat, on_beat, ADMIN_BEAT_MS);
 	tell_small_bound(conf);
 	privileges_tell(&conf->user);
 	uv_run(&server->loop, UV_RUN_DEFAULT);

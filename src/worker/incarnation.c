@@ -15,7 +15,6 @@ struct incarnation {
 	struct metrics_shard shard;
 	uv_loop_t loop;
 	uv_thread_t thread;
-	uv_check_t check; /* looks for leave once a turn */
 	const struct rms_app *app;
 	bool batch;
 	struct mailbox *control;
@@ -49,14 +48,6 @@ static bool has_to_leave(const struct incarnation *inc)
 	return atomic_load_explicit(&inc->service.leave, memory_order_acquire);
 }
 
-static void on_check(uv_check_t *check)
-{
-	struct incarnation *inc = check->data;
-
-	if (has_to_leave(inc))
-		uv_stop(&inc->loop);
-}
-
 static void on_thread(void *arg)
 {
 	struct incarnation *inc = arg;
@@ -71,7 +62,8 @@ static void on_thread(void *arg)
 	running = !app->start || app->start(inc->state, &inc->loop, inc->name) == 0;
 	if (running) {
 		post(inc, &inc->started, INCARNATION_STARTED);
-		uv_run(&inc->loop, UV_RUN_DEFAULT);
+		while (!has_to_leave(inc) && pollset_turn(&inc->service.owner.pollset, true))
+			;
 	}
 	/* Nobody told it to stop: the app has. What it serves is taken from it before it leaves. */
 	if (!has_to_leave(inc)) {
@@ -126,9 +118,6 @@ int incarnation_start(const struct incarnation_setup *setup, struct incarnation 
 	err = service_open(&inc->service, &service, &inc->loop);
 	if (err < 0)
 		goto close_loop;
-	uv_check_init(&inc->loop, &inc->check);
-	inc->check.data = inc;
-	uv_check_start(&inc->check, on_check);
 	err = uv_thread_create(&inc->thread, on_thread, inc);
 	if (err < 0)
 		goto close_service;
@@ -136,7 +125,6 @@ int incarnation_start(const struct incarnation_setup *setup, struct incarnation 
 	return 0;
 close_service:
 	service_close(&inc->service);
-	uv_close((uv_handle_t *)&inc->check, NULL);
 	uv_run(&inc->loop, UV_RUN_DEFAULT);
 	service_finish(&inc->service);
 close_loop:

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "worker/fleet.h"
 #include "worker/mover.h"
 
@@ -269,6 +270,7 @@ static void on_look(uv_timer_t *timer)
 {
 	struct level *level = timer->data;
 
+	clock_beat(timer, on_look, LEVEL_LOOK_MS);
 	measure(level);
 	refresh(level);
 	if (!level->enabled || level->hashed || uv_is_active((uv_handle_t *)&level->tick))
@@ -298,7 +300,7 @@ void level_start(
 	uv_timer_init(loop, &level->look);
 	uv_timer_init(loop, &level->tick);
 	level->look.data = level->tick.data = level;
-	uv_timer_start(&level->look, on_look, LEVEL_LOOK_MS, LEVEL_LOOK_MS);
+	clock_beat(&level->look, on_look, LEVEL_LOOK_MS);
 }
 
 void level_close(struct level *level)

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "http/conn.h"
 #include "http/request.h"
 #include "worker/rerun.h"
@@ -78,6 +79,7 @@ static bool rehome(struct mover *mover, struct worker *worker, int fd, bool now,
 	home = fleet_worker(mover->fleet, slots_at(mover->slots, fd)->home);
 	if (!mover_give(mover, worker, fd, now))
 		return false;
+	PROBE(3, rehome, fd, home->name, worker->name);
 	home->moved_away++;
 	metrics_add(worker->control, METRIC_connections_rehomed + reason, 1);
 	return true;
@@ -106,6 +108,8 @@ static enum loss_fate take(struct mover *mover, struct worker *from, struct serv
 		rerun_account_cut(from, slot, status);
 	else if (running && fate != FATE_CLOSES)
 		fate = rerun_judge(&mover->rerun, from, slot, kind, fate);
+	if (running)
+		PROBE(4, request__end, slots_fd(mover->slots, slot), from->name, 0, slot->started_ns);
 	slots_take(&service->owner, slot);
 	service->given--;
 	metrics_sub(from->control, METRIC_connections, 1);

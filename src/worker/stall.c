@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "http/conn.h"
 #include "worker/state.h"
 
@@ -73,6 +75,7 @@ static void stall(struct worker *worker)
 	struct fleet *fleet = worker->fleet;
 	char line[LINE_SHOWN];
 
+	PROBE(2, stall, worker->name, worker->watch.silent_ns / 1000000);
 	log_error("a worker is stalled", "worker=%s for_ms=%llu cpu_ms=%llu request=%s", worker->name,
 		(unsigned long long)(worker->watch.silent_ns / 1000000),
 		(unsigned long long)(worker->watch.worked_ns / 1000000),
@@ -131,6 +134,7 @@ static void on_watch(uv_timer_t *timer)
 	bool late = watchdog_is_late(span_ns, uv_timer_get_repeat(timer));
 	bool stuck = false;
 
+	clock_beat(timer, on_watch, uv_timer_get_repeat(timer));
 	fleet->looked_ns = now_ns;
 	if (fleet->stopping)
 		return;
@@ -149,5 +153,5 @@ void stall_start_watching(struct fleet *fleet)
 	uint64_t period = watchdog_period_ms(fleet->set.conf->stall_timeout);
 
 	fleet->looked_ns = uv_hrtime();
-	uv_timer_start(&fleet->watch, on_watch, period, period);
+	clock_beat(&fleet->watch, on_watch, period);
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "worker/mover.h"
 
 static struct service *find(const struct sweep *sweep, uint32_t id)
@@ -38,6 +39,7 @@ static void on_timer(uv_timer_t *timer)
 	int end = slots_end(sweep->slots);
 	int stop = sweep->next + end / SWEEP_SLICES + 1;
 
+	clock_beat(timer, on_timer, SWEEP_TICK_MS);
 	if (stop > end)
 		stop = end;
 	for (int fd = sweep->next; fd < stop; fd++)
@@ -50,7 +52,7 @@ void sweep_start(struct sweep *sweep, struct slots *slots, struct mover *mover, 
 	*sweep = (struct sweep){ .slots = slots, .mover = mover };
 	uv_timer_init(loop, &sweep->timer);
 	sweep->timer.data = sweep;
-	uv_timer_start(&sweep->timer, on_timer, SWEEP_TICK_MS, SWEEP_TICK_MS);
+	clock_beat(&sweep->timer, on_timer, SWEEP_TICK_MS);
 }
 
 void sweep_close(struct sweep *sweep)

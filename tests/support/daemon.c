@@ -436,6 +436,22 @@ double daemon_cpu_ms(struct daemon *daemon)
 	return (double)(user + system) * 1e3 / (double)sysconf(_SC_CLK_TCK);
 }
 
+double daemon_thread_cpu_ms(struct daemon *daemon, const char *name)
+{
+	const char *path = keepf("/proc/%d/task", (int)daemon->pid);
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	double ms = -1;
+
+	assert_non_null(dir);
+	while (ms < 0 && (entry = readdir(dir)))
+		if (!strcmp(program_file(keepf("%s/%s/comm", path, entry->d_name), NULL), keepf("%s\n", name)))
+			ms = strtod(program_file(keepf("%s/%s/schedstat", path, entry->d_name), NULL), NULL) / 1e6;
+	closedir(dir);
+	assert_true(ms >= 0);
+	return ms;
+}
+
 static unsigned count_entries(const char *path)
 {
 	DIR *dir = opendir(path);

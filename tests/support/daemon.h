@@ -75,6 +75,8 @@ long daemon_rss_kb(struct daemon *daemon);
 unsigned daemon_fds(struct daemon *daemon);
 /* Processor time that it has used so far. */
 double daemon_cpu_ms(struct daemon *daemon);
+/* The same of the thread of that name, to the microsecond. */
+double daemon_thread_cpu_ms(struct daemon *daemon, const char *name);
 unsigned daemon_threads(struct daemon *daemon);
 
 /* Is it one that a sanitizer slows down and makes larger? */

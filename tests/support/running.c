@@ -77,3 +77,14 @@ void running_expect_refused(struct wire *wire, const char *text)
 	assert_null(reply_field(reply, "Retry-After"));
 	assert_null(reply_field(reply, "Connection"));
 }
+
+void running_stop(struct daemon *daemon, unsigned threads)
+{
+	double until = wire_clock_ms() + PROGRAM_PATIENCE_MS;
+
+	while (daemon_threads(daemon) > threads) {
+		assert_true(wire_clock_ms() < until);
+		pause_ms(5);
+	}
+	daemon_stop(daemon);
+}

@@ -29,4 +29,7 @@ unsigned running_attempt(const struct reply *reply);
 /* A 503 with text in it comes; the connection goes on, and no Retry-After says that nothing ran. */
 void running_expect_refused(struct wire *wire, const char *text);
 
+/* daemon_stop() once it has no more threads than that: a stuck one is left behind, which a sanitizer does not like. */
+void running_stop(struct daemon *daemon, unsigned threads);
+
 #endif

@@ -87,7 +87,7 @@ static void a_load_is_measured_pair_by_pair_and_reported(void **state)
 	json_t *closed;
 
 	(void)state;
-	if (!RMSD_RELEASE || daemon_sanitized()) {
+	if (!RMSD_RELEASE) {
 		fprintf(stderr, "NOT RUN: this build is no subject for measurements\n");
 		return;
 	}

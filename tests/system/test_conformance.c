@@ -19,7 +19,7 @@
 #include "conformance/suite.h"
 #include "support/daemon.h"
 
-enum { OWN_PATIENCE_MS = 20000, PEER_PATIENCE_MS = 8000 };
+enum { OWN_PATIENCE_MS = 60000, PEER_PATIENCE_MS = 8000 };
 
 static const char *const names[] = { "nginx", "haproxy", "apache2" };
 enum { PEERS = sizeof(names) / sizeof(names[0]) };

@@ -370,7 +370,7 @@ static void whatever_runs_a_kill_leaves_nothing_behind(void **state)
 		"GET /big/3000" HEAD_END "GET /stream-now/10" HEAD_END,
 	};
 	enum { ROWS = sizeof(rows) / sizeof(rows[0]), WIRES = 4 * ROWS };
-	struct daemon *daemon = daemon_start("testapp", "", "stall_timeout=5s", NULL);
+	struct daemon *daemon = daemon_start("testapp", "", "stall_timeout=5s", "body_timeout=2s", NULL);
 	unsigned fds = daemon_fds(daemon), threads = daemon_threads(daemon), seed = 3;
 	struct wire *wires[WIRES];
 	double until;
@@ -394,7 +394,7 @@ static void whatever_runs_a_kill_leaves_nothing_behind(void **state)
 			wire_close(wires[i]);
 	}
 	/* A request whose client has left without a reset runs to its end, and a partial body has its time. */
-	until = wire_clock_ms() + WIRE_PATIENCE_MS;
+	until = wire_clock_ms() + PROGRAM_PATIENCE_MS;
 	while (running_count(daemon, NULL) > 0 || daemon_threads(daemon) > threads || daemon_fds(daemon) > fds) {
 		if (wire_clock_ms() > until)
 			fail_msg("%u descriptors after %u, %u threads after %u", daemon_fds(daemon), fds,

@@ -15,6 +15,8 @@
 #include "support/scrape.h"
 #include "support/scratch.h"
 
+enum { SCRAPES = 200 };
+
 static const char *const none[] = { NULL };
 
 static double sum(const char *text, const char *name)
@@ -373,6 +375,29 @@ static void the_series_of_eight_workers_are_few(void **state)
 	daemon_stop(daemon);
 }
 
+/* Of processor time, in the form and the coding that cost most. */
+static void a_scrape_of_eight_workers_costs_under_two_milliseconds(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, "workers=8", NULL);
+	struct wire *wire = wire_open(daemon_admin(daemon));
+	double used = daemon_thread_cpu_ms(daemon, "admin");
+
+	(void)state;
+	for (unsigned i = 0; i < SCRAPES; i++) {
+		wire_put(wire,
+			"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n"
+			"Accept: application/openmetrics-text\r\n\r\n");
+		assert_int_equal(wire_reply(wire)->status, 200);
+	}
+	used = (daemon_thread_cpu_ms(daemon, "admin") - used) / SCRAPES;
+	printf("%.3f ms\n", used);
+	assert_true(used > 0);
+	if (!daemon_sanitized())
+		assert_true(used < 2);
+	wire_close(wire);
+	daemon_stop(daemon);
+}
+
 static void promtool_has_nothing_to_say(void **state)
 {
 	const char *promtool = program_tool("promtool");
@@ -411,6 +436,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_scraper_gets_openmetrics_if_it_asks, daemon_cleanup),
 		cmocka_unit_test_teardown(a_scraper_gets_gzip_if_it_asks, daemon_cleanup),
 		cmocka_unit_test_teardown(the_series_of_eight_workers_are_few, daemon_cleanup),
+		cmocka_unit_test_teardown(a_scrape_of_eight_workers_costs_under_two_milliseconds, daemon_cleanup),
 		cmocka_unit_test_teardown(promtool_has_nothing_to_say, daemon_cleanup),
 	};
 

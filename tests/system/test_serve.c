@@ -388,6 +388,19 @@ static void a_second_reply_is_dropped_and_logged(void **state)
 	daemon_stop(daemon);
 }
 
+/* A head that comes again is not looked up again: by another door it asks for something else all the same. */
+static void the_same_head_asks_each_door_for_its_own(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", "workers=1", NULL);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		reply_expect(wire_get(daemon_public(daemon), "/metrics"), 404, NULL);
+		reply_expect(wire_get(daemon_worker(daemon, "app1"), "/metrics"), 200, NULL);
+	}
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +418,7 @@ int main(void)
 		cmocka_unit_test_teardown(status_tells_the_whole_of_it, daemon_cleanup),
 		cmocka_unit_test_teardown(what_the_app_is_asked_reaches_it, daemon_cleanup),
 		cmocka_unit_test_teardown(a_second_reply_is_dropped_and_logged, daemon_cleanup),
+		cmocka_unit_test_teardown(the_same_head_asks_each_door_for_its_own, daemon_cleanup),
 	};
 
 	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);

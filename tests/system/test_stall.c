@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,15 +16,9 @@
 #include "support/client.h"
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/running.h"
 
-enum { PATIENCE_MS = 30000, SPIN_MS = 4000 };
-
-static void pause_ms(long ms)
-{
-	struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	nanosleep(&pause, NULL);
-}
+enum { PATIENCE_MS = 30000, SPIN_MS = 4000, STALL_MS = 500 };
 
 /* The worker that a connection has: its answer to /worker. */
 static const char *worker_of(struct wire *wire)
@@ -37,16 +30,6 @@ static const char *worker_of(struct wire *wire)
 static double restarts(struct daemon *daemon, const char *reason)
 {
 	return daemon_metric(daemon, "rmsd_worker_restarts_total", keepf("reason=\"%s\"", reason), NULL);
-}
-
-/* A thread that is stuck when rmsd stops is left behind, which a sanitizer does not like. */
-static void stop_when_all_have_ended(struct daemon *daemon, unsigned threads)
-{
-	double until = wire_clock_ms() + PATIENCE_MS;
-
-	while (daemon_threads(daemon) > threads)
-		assert_true(wire_clock_ms() < until);
-	daemon_stop(daemon);
 }
 
 /* Milliseconds until some worker is not up; it is named. */
@@ -83,6 +66,7 @@ static void a_handler_that_spins_costs_nobody_a_request(void **state)
 	struct account account;
 	struct client *client;
 	const char *victim = NULL, *log;
+	unsigned silent, used;
 	double out, answered;
 
 	(void)state;
@@ -106,15 +90,15 @@ static void a_handler_that_spins_costs_nobody_a_request(void **state)
 	assert_true(restarts(daemon, "stall") == 1);
 	assert_true(daemon_metric(daemon, "rmsd_connections_rehomed_total", "reason=\"stall\"", NULL) > 0);
 	assert_true(daemon_metric(daemon, "rmsd_requests_replayed_total", NULL) == 1);
-	log = daemon_await_log(daemon, "a worker is stalled");
+	log = strstr(daemon_await_log(daemon, "a worker is stalled"), " for_ms=");
 	assert_non_null(strstr(log, keepf("request=\"GET /spin/%d HTTP/1.1\"", SPIN_MS)));
-	if (!daemon_sanitized()) {
-		assert_true(out < 650);
-		assert_true(answered < 1000);
-		assert_true(account.worst_us < 1000000);
-	}
+	/* On a machine that does nothing else it is out after STALL_MS; on a busy one, after so much of a processor. */
+	assert_int_equal(sscanf(log, " for_ms=%u cpu_ms=%u", &silent, &used), 2);
+	assert_in_range(silent, STALL_MS, 10 * SPIN_MS);
+	assert_in_range(used, 0, STALL_MS + 150);
+	assert_true(answered < SPIN_MS && account.worst_us < SPIN_MS * 1000);
 	wire_close(spinner);
-	stop_when_all_have_ended(daemon, threads);
+	running_stop(daemon, threads);
 }
 
 static void a_lone_worker_is_saved_too(void **state)
@@ -132,7 +116,7 @@ static void a_lone_worker_is_saved_too(void **state)
 	assert_true(restarts(daemon, "stall") == 1);
 	wire_close(idle);
 	wire_close(spinner);
-	stop_when_all_have_ended(daemon, threads);
+	running_stop(daemon, threads);
 }
 
 /* A handler that sleeps uses no processor, and is as stuck. */
@@ -148,7 +132,7 @@ static void a_handler_that_sleeps_is_stalled(void **state)
 	wire_expect_alive(wire);
 	assert_true(restarts(daemon, "stall") == 1);
 	wire_close(wire);
-	stop_when_all_have_ended(daemon, threads);
+	running_stop(daemon, threads);
 }
 
 static void two_that_stall_at_once_are_both_seen(void **state)
@@ -174,7 +158,7 @@ static void two_that_stall_at_once_are_both_seen(void **state)
 		daemon_await(daemon, keepf("app%u", i + 1), "up", -1);
 		wire_close(wires[i]);
 	}
-	stop_when_all_have_ended(daemon, threads);
+	running_stop(daemon, threads);
 }
 
 static void a_request_that_stalls_two_workers_is_poison(void **state)
@@ -195,7 +179,7 @@ static void a_request_that_stalls_two_workers_is_poison(void **state)
 	assert_true(daemon_metric(daemon, "rmsd_http_errors_total", "reason=\"poison\"", NULL) == 1);
 	assert_non_null(strstr(daemon_await_log(daemon, "two workers in a row"), "/spin-always/2000"));
 	wire_close(wire);
-	stop_when_all_have_ended(daemon, threads);
+	running_stop(daemon, threads);
 }
 
 /* As many threads as there are workers may be stuck; then who stalls is not replaced, and /livez says so. */
@@ -230,7 +214,7 @@ static void stuck_threads_are_bounded(void **state)
 		assert_true(wire_clock_ms() < until);
 	for (i = 0; i < 3; i++)
 		wire_close(wires[i]);
-	stop_when_all_have_ended(daemon, threads);
+	running_stop(daemon, threads);
 }
 
 static void nothing_is_started_again_if_the_operator_says_never(void **state)
@@ -251,7 +235,7 @@ static void nothing_is_started_again_if_the_operator_says_never(void **state)
 	daemon_do(daemon, victim, "revive");
 	daemon_await(daemon, victim, "up", -1);
 	wire_close(wire);
-	stop_when_all_have_ended(daemon, threads);
+	running_stop(daemon, threads);
 }
 
 /* Many that were put off fall due at once, and each takes its time: longer than stall_timeout together. */

@@ -1,5 +1,4 @@
 /* test_top.c - rmsctl top: in tmux, as people have it; and on a terminal of our own, for how it leaves one. */
-#include <pty.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +16,7 @@
 #include "support/keep.h"
 #include "support/running.h"
 #include "support/scratch.h"
+#include "support/terminal.h"
 
 enum { PATIENCE_MS = 15000, SEEN_MS = 3000, USAGE = 2, UNREACHABLE = 3, COLUMNS = 110, ROWS = 30 };
 
@@ -149,41 +149,10 @@ static void it_says_that_rmsd_has_gone_and_comes_back(void **state)
 
 /* ---- on a terminal of our own ---- */
 
-struct terminal {
-	int fd;
-	pid_t pid;
-	char seen[1 << 16];
-	size_t len;
-};
-
-static void open_terminal(struct terminal *terminal, struct daemon *daemon)
+static void open_terminal(struct terminal *terminal, struct daemon *daemon, const char *kind)
 {
-	const char *program = program_path("rmsctl"), *socket = daemon_socket(daemon) + strlen("unix:");
-	struct winsize size = { .ws_row = ROWS, .ws_col = COLUMNS };
-
-	terminal->len = 0;
-	terminal->pid = forkpty(&terminal->fd, NULL, NULL, &size);
-	assert_true(terminal->pid >= 0);
-	if (!terminal->pid) {
-		execl(program, program, "-s", socket, "top", (char *)NULL);
-		_exit(127);
-	}
-}
-
-/* Reads until text has come, or, if it is NULL, until nobody has the terminal open any more. */
-static void read_terminal(struct terminal *terminal, const char *text)
-{
-	double until = wire_clock_ms() + PATIENCE_MS;
-	ssize_t n;
-
-	do {
-		assert_true(wire_clock_ms() < until && terminal->len < sizeof(terminal->seen) - 1);
-		n = read(terminal->fd, terminal->seen + terminal->len, sizeof(terminal->seen) - 1 - terminal->len);
-		terminal->len += n > 0 ? (size_t)n : 0;
-		terminal->seen[terminal->len] = '\0';
-	} while (n > 0 && !(text && strstr(terminal->seen, text)));
-	if (text && !strstr(terminal->seen, text))
-		fail_msg("no %s in: %s", text, terminal->seen);
+	terminal_open(terminal, COLUMNS, ROWS, kind, program_path("rmsctl"), "-s",
+		daemon_socket(daemon) + strlen("unix:"), "top", NULL);
 }
 
 static bool is_raw(const struct terminal *terminal)
@@ -209,18 +178,87 @@ static void the_terminal_is_restored_whatever_ends_it(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		open_terminal(&terminal, daemon);
-		read_terminal(&terminal, "workers up");
+		open_terminal(&terminal, daemon, "xterm");
+		terminal_read(&terminal, PATIENCE_MS, "workers up");
 		assert_true(is_raw(&terminal));
 		if (signals[i])
 			kill(terminal.pid, signals[i]);
 		else
 			assert_int_equal(write(terminal.fd, "q", 1), 1);
-		read_terminal(&terminal, "\033[?1049l");
+		terminal_read(&terminal, PATIENCE_MS, "\033[?1049l");
 		assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), -signals[i]);
 		expect_restored(&terminal);
 		close(terminal.fd);
 	}
+	daemon_stop(daemon);
+}
+
+/* Another has stopped it and lets it go on: nobody has touched the terminal meanwhile. */
+static void a_stop_does_not_change_what_it_found(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	open_terminal(&terminal, daemon, "xterm");
+	terminal_read(&terminal, PATIENCE_MS, "workers up");
+	kill(terminal.pid, SIGSTOP);
+	terminal.len = 0;
+	kill(terminal.pid, SIGCONT);
+	terminal_read(&terminal, PATIENCE_MS, "\033[?1049h");
+	assert_int_equal(write(terminal.fd, "q", 1), 1);
+	terminal_read(&terminal, PATIENCE_MS, "\033[?1049l");
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), 0);
+	expect_restored(&terminal);
+	close(terminal.fd);
+	daemon_stop(daemon);
+}
+
+static void a_dumb_terminal_is_usage(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	open_terminal(&terminal, daemon, "dumb");
+	terminal_read(&terminal, PATIENCE_MS, "rmsctl: top: a dumb terminal");
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), USAGE);
+	assert_null(strstr(terminal.seen, "\033"));
+	close(terminal.fd);
+	daemon_stop(daemon);
+}
+
+/* It is there, and takes the connection. */
+static void a_silent_rmsd_is_told(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	daemon_signal(daemon, SIGSTOP);
+	open_terminal(&terminal, daemon, "xterm");
+	terminal_read(&terminal, PATIENCE_MS, "rmsd says nothing");
+	daemon_signal(daemon, SIGCONT);
+	terminal_read(&terminal, PATIENCE_MS, "3 of 3 workers up");
+	assert_int_equal(write(terminal.fd, "q", 1), 1);
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), 0);
+	close(terminal.fd);
+	daemon_stop(daemon);
+}
+
+/* What rmsctl opens must not take their places: it would read its keys from rmsd. */
+static void a_standard_input_that_is_closed_is_none(void **state)
+{
+	struct daemon *daemon = daemon_start("rmsd", NULL, NULL);
+	static struct terminal terminal;
+
+	(void)state;
+	terminal_open(&terminal, COLUMNS, ROWS, "xterm", "/bin/sh", "-c",
+		keepf("exec %s -s %s top <&-", program_path("rmsctl"), daemon_socket(daemon) + strlen("unix:")), NULL);
+	terminal_read(&terminal, PATIENCE_MS, "3 of 3 workers up");
+	kill(terminal.pid, SIGTERM);
+	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), -SIGTERM);
+	close(terminal.fd);
 	daemon_stop(daemon);
 }
 
@@ -249,8 +287,8 @@ static void no_rmsd_is_told_at_once(void **state)
 
 	(void)state;
 	assert_int_equal(unlink(daemon_socket(daemon) + strlen("unix:")), 0);
-	open_terminal(&terminal, daemon);
-	read_terminal(&terminal, "rmsctl: ");
+	open_terminal(&terminal, daemon, "xterm");
+	terminal_read(&terminal, PATIENCE_MS, "rmsctl: ");
 	assert_int_equal(program_wait(terminal.pid, PATIENCE_MS), UNREACHABLE);
 	assert_null(strstr(terminal.seen, "\033["));
 	close(terminal.fd);
@@ -263,6 +301,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_shows_workers_and_what_happens_to_them, set_up, clean_up),
 		cmocka_unit_test_setup_teardown(it_says_that_rmsd_has_gone_and_comes_back, set_up, clean_up),
 		cmocka_unit_test_teardown(the_terminal_is_restored_whatever_ends_it, daemon_cleanup),
+		cmocka_unit_test_teardown(a_stop_does_not_change_what_it_found, daemon_cleanup),
+		cmocka_unit_test_teardown(a_dumb_terminal_is_usage, daemon_cleanup),
+		cmocka_unit_test_teardown(a_silent_rmsd_is_told, daemon_cleanup),
+		cmocka_unit_test_teardown(a_standard_input_that_is_closed_is_none, daemon_cleanup),
 		cmocka_unit_test_teardown(no_terminal_and_json_are_usage, daemon_cleanup),
 		cmocka_unit_test_teardown(no_rmsd_is_told_at_once, daemon_cleanup),
 	};

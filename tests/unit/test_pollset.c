@@ -16,6 +16,11 @@
 enum { PAIRS = POLLSET_BATCH * 2 + 5 };
 
 struct watch {
+	uv_loop_t loop;
+	uv_async_t alive;
+	uv_timer_t timer;
+	unsigned fired;
+	bool stops; /* the loop, from where it is called */
 	struct pollset set;
 	unsigned seen[PAIRS]; /* events by tag */
 	uint32_t last;        /* the bits of the last one */
@@ -25,7 +30,6 @@ struct watch {
 };
 
 struct fixture {
-	uv_loop_t loop;
 	struct watch a, b;
 	int pairs[PAIRS][2];
 };
@@ -45,6 +49,40 @@ static int on_events(void *owner, const struct epoll_event *events, int n)
 	return most;
 }
 
+static void on_timer(uv_timer_t *timer)
+{
+	struct watch *watch = timer->data;
+
+	watch->fired++;
+	if (watch->stops)
+		uv_stop(&watch->loop);
+}
+
+static bool open_watch(struct watch *watch)
+{
+	watch->timer.data = watch;
+	return uv_loop_init(&watch->loop) == 0 && uv_async_init(&watch->loop, &watch->alive, NULL) == 0 &&
+		uv_timer_init(&watch->loop, &watch->timer) == 0 &&
+		pollset_open(&watch->set, &watch->loop, on_events, watch) == 0 &&
+		/* The first is the loop's, which has not seen its handles yet. */
+		pollset_turn(&watch->set, false);
+}
+
+static int close_watch(struct watch *watch)
+{
+	pollset_close(&watch->set);
+	uv_close((uv_handle_t *)&watch->alive, NULL);
+	uv_close((uv_handle_t *)&watch->timer, NULL);
+	uv_run(&watch->loop, UV_RUN_DEFAULT);
+	pollset_finish(&watch->set);
+	return uv_loop_close(&watch->loop);
+}
+
+static void turn(struct watch *watch, bool wait)
+{
+	assert_true(pollset_turn(&watch->set, wait));
+}
+
 static int setup(void **state)
 {
 	static struct fixture f;
@@ -55,24 +93,20 @@ static int setup(void **state)
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, f.pairs[i]))
 			return -1;
 	}
-	return uv_loop_init(&f.loop) || pollset_open(&f.a.set, &f.loop, on_events, &f.a) ||
-		pollset_open(&f.b.set, &f.loop, on_events, &f.b);
+	return open_watch(&f.a) && open_watch(&f.b) ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	pollset_close(&f->a.set, NULL);
-	pollset_close(&f->b.set, NULL);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	pollset_finish(&f->a.set);
-	pollset_finish(&f->b.set);
+	int err = close_watch(&f->a) || close_watch(&f->b);
+
 	for (int i = 0; i < PAIRS; i++) {
 		close(f->pairs[i][0]);
 		close(f->pairs[i][1]);
 	}
-	return uv_loop_close(&f->loop);
+	return err;
 }
 
 static void send_byte(struct fixture *f, int pair)
@@ -92,16 +126,16 @@ static void pollset_reports_the_tag_until_the_bytes_are_read(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN, 7), 0);
-	uv_run(&f->loop, UV_RUN_NOWAIT);
+	turn(&f->a, false);
 	assert_int_equal(f->a.turns, 0);
 	send_byte(f, 0);
-	uv_run(&f->loop, UV_RUN_ONCE);
+	turn(&f->a, true);
 	assert_int_equal(f->a.seen[7], 1);
 	assert_int_equal(f->a.last, EPOLLIN);
-	uv_run(&f->loop, UV_RUN_ONCE);
+	turn(&f->a, true);
 	assert_int_equal(f->a.seen[7], 2);
 	take_byte(f, 0);
-	uv_run(&f->loop, UV_RUN_NOWAIT);
+	turn(&f->a, false);
 	assert_int_equal(f->a.seen[7], 2);
 }
 
@@ -110,13 +144,13 @@ static void pollset_changes_what_it_waits_for(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN | EPOLLOUT, 1), 0);
-	uv_run(&f->loop, UV_RUN_ONCE);
+	turn(&f->a, true);
 	assert_int_equal(f->a.last, EPOLLOUT);
 	assert_int_equal(pollset_mod(&f->a.set, f->pairs[0][0], EPOLLIN, 2), 0);
-	uv_run(&f->loop, UV_RUN_NOWAIT);
+	turn(&f->a, false);
 	assert_int_equal(f->a.turns, 1);
 	send_byte(f, 0);
-	uv_run(&f->loop, UV_RUN_ONCE);
+	turn(&f->a, true);
 	assert_int_equal(f->a.seen[2], 1);
 }
 
@@ -141,7 +175,8 @@ static void pollset_hands_an_fd_to_another_loop_with_its_bytes(void **state)
 	send_byte(f, 0);
 	assert_int_equal(pollset_del(&f->a.set, f->pairs[0][0]), 0);
 	assert_int_equal(pollset_add(&f->b.set, f->pairs[0][0], EPOLLIN, 4), 0);
-	uv_run(&f->loop, UV_RUN_ONCE);
+	turn(&f->a, false);
+	turn(&f->b, true);
 	assert_int_equal(f->a.turns, 0);
 	assert_int_equal(f->b.seen[4], 1);
 }
@@ -156,7 +191,7 @@ static void pollset_starves_nobody_beyond_a_batch(void **state)
 	}
 	/* Nobody reads, so all stay ready; three batches reach all of them all the same. */
 	while (f->a.turns < 3)
-		uv_run(&f->loop, UV_RUN_ONCE);
+		turn(&f->a, true);
 	assert_int_equal(f->a.largest, POLLSET_BATCH);
 	for (int i = 0; i < PAIRS; i++)
 		assert_true(f->a.seen[i] > 0);
@@ -180,8 +215,8 @@ static void pollset_brings_what_was_not_dealt_with_first(void **state)
 		assert_int_equal(pollset_add(&f->a.set, f->pairs[i][0], EPOLLIN, (uint64_t)i), 0);
 		send_byte(f, i);
 	}
-	for (int turn = 0; turn < 3; turn++)
-		uv_run(&f->loop, UV_RUN_ONCE);
+	for (int i = 0; i < 3; i++)
+		turn(&f->a, true);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(f->a.seen[i], 1);
 }
@@ -192,7 +227,7 @@ static void pollset_wakes_its_loop_for_an_fd_of_another_thread(void **state)
 	uv_thread_t thread;
 
 	assert_int_equal(uv_thread_create(&thread, add_first_pair, f), 0);
-	uv_run(&f->loop, UV_RUN_ONCE); /* waits, as long as it takes */
+	turn(&f->a, true); /* waits, as long as it takes */
 	uv_thread_join(&thread);
 	assert_int_equal(f->a.seen[5], 1);
 }
@@ -200,18 +235,77 @@ static void pollset_wakes_its_loop_for_an_fd_of_another_thread(void **state)
 static void pollset_leaves_fds_open_when_it_ends(void **state)
 {
 	struct fixture *f = *state;
-	struct watch watch = { 0 };
+	static struct watch watch;
 
-	assert_int_equal(pollset_open(&watch.set, &f->loop, on_events, &watch), 0);
+	assert_true(open_watch(&watch));
 	assert_int_equal(pollset_add(&watch.set, f->pairs[0][0], EPOLLIN, 0), 0);
-	pollset_close(&watch.set, NULL);
 	send_byte(f, 0);
-	uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_int_equal(close_watch(&watch), 0);
 	assert_int_equal(watch.turns, 0);
-	pollset_finish(&watch.set);
 	assert_int_equal(watch.set.epfd, -1);
 	pollset_finish(&watch.set);
 	take_byte(f, 0);
+}
+
+/* A bound on turns, not on time: the loop's timers are asked in each. */
+static void timers_fire_between_events_that_never_end(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN, 0), 0);
+	send_byte(f, 0);
+	turn(&f->a, true);
+	assert_int_equal(uv_timer_start(&f->a.timer, on_timer, 1, 1), 0);
+	while (f->a.fired < 3)
+		turn(&f->a, true);
+	assert_true(f->a.seen[0] >= 3);
+}
+
+static void a_timer_ends_a_wait_without_events(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(uv_timer_start(&f->a.timer, on_timer, 1, 0), 0);
+	while (!f->a.fired)
+		turn(&f->a, true);
+	assert_int_equal(f->a.turns, 0);
+}
+
+static void a_timer_counts_from_the_event_that_starts_it(void **state)
+{
+	enum { LATE_MS = 50 };
+	struct fixture *f = *state;
+	uint64_t started;
+
+	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN, 0), 0);
+	turn(&f->a, false);
+	usleep(LATE_MS * 1000);
+	send_byte(f, 0);
+	turn(&f->a, true); /* on_events() could have started it */
+	started = uv_hrtime();
+	assert_int_equal(uv_timer_start(&f->a.timer, on_timer, LATE_MS, 0), 0);
+	while (!f->a.fired)
+		turn(&f->a, true);
+	/* A clock that had stood still would let it fire at once. */
+	assert_true(uv_hrtime() - started >= (LATE_MS - 2) * UINT64_C(1000000));
+}
+
+static void it_is_over_when_the_loop_is_stopped_or_has_nothing_left(void **state)
+{
+	struct fixture *f = *state;
+	static struct watch idle;
+
+	uv_stop(&f->a.loop); /* as a handler of on_events() does */
+	assert_false(pollset_turn(&f->a.set, true));
+	f->b.stops = true;
+	assert_int_equal(uv_timer_start(&f->b.timer, on_timer, 0, 0), 0);
+	while (pollset_turn(&f->b.set, true))
+		;
+	assert_int_equal(f->b.fired, 1);
+	assert_true(open_watch(&idle));
+	uv_unref((uv_handle_t *)&idle.alive);
+	assert_false(pollset_turn(&idle.set, true));
+	assert_int_equal(close_watch(&idle), 0);
 }
 
 int main(void)
@@ -225,6 +319,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pollset_brings_what_was_not_dealt_with_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(pollset_wakes_its_loop_for_an_fd_of_another_thread, setup, teardown),
 		cmocka_unit_test_setup_teardown(pollset_leaves_fds_open_when_it_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(timers_fire_between_events_that_never_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_timer_ends_a_wait_without_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_timer_counts_from_the_event_that_starts_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			it_is_over_when_the_loop_is_stopped_or_has_nothing_left, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

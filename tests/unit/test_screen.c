@@ -171,7 +171,61 @@ static void workers_without_room_are_counted(void **state)
 		add_worker(&f->screen, "app", "up", 5);
 	f->screen.rows = 14;
 	draw(f);
-	expect(f, "and 16 more: the terminal is too small");
+	expect(f, "and 13 more: the terminal is too small");
+	expect(f, "q quits");
+}
+
+static void a_small_screen_is_for_workers_first(void **state)
+{
+	struct fixture *f = *state;
+
+	add_worker(&f->screen, "app3", "up", 5);
+	for (unsigned i = 0; i < 10; i++)
+		screen_add_event(&f->screen, "12:03:02  even     each worker has its share");
+	f->screen.rows = 9;
+	draw(f);
+	expect(f, "app1    up");
+	expect(f, "app2    DOWN");
+	expect(f, "app3    up");
+	expect(f, "q quits");
+	f->screen.rows = 5;
+	draw(f);
+	expect(f, "app2    DOWN");
+}
+
+static void who_is_not_up_is_never_left_out_for_who_is(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 30; i++)
+		add_worker(&f->screen, "app", "up", 5);
+	add_worker(&f->screen, "last", "stalled", 0);
+	draw(f);
+	expect(f, "app1    up");
+	expect(f, "app2    DOWN");
+	expect(f, "last    STALLED");
+	expect(f, "and 19 more: the terminal is too small");
+}
+
+static void a_server_that_drains_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	f->screen.draining = true;
+	draw(f);
+	expect(f, "rmsd 0.1.0  draining  up for 1h01m  1 of 2 workers up");
+}
+
+static void before_the_first_figures_none_are_shown(void **state)
+{
+	struct fixture *f = *state;
+
+	f->screen.n_workers = 0;
+	*f->screen.version = '\0';
+	strcpy(f->screen.notice, "rmsd says nothing");
+	draw(f);
+	expect(f, "rmsd says nothing");
+	assert_false(shows(f, "of 0 workers"));
 }
 
 static void ascii_is_for_who_has_no_utf8(void **state)
@@ -230,6 +284,10 @@ int main(void)
 		TEST(a_wide_screen_has_more_columns),
 		TEST(it_fits_every_size),
 		TEST(workers_without_room_are_counted),
+		TEST(a_small_screen_is_for_workers_first),
+		TEST(who_is_not_up_is_never_left_out_for_who_is),
+		TEST(a_server_that_drains_is_told),
+		TEST(before_the_first_figures_none_are_shown),
 		TEST(ascii_is_for_who_has_no_utf8),
 		TEST(states_have_colours),
 		TEST(a_notice_is_said_before_a_drill),

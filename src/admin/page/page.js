@@ -351,7 +351,6 @@ function showTotals({ workers, totals: all }) {
 	put(totals.rehomed, whole.format(all.rehomed_total));
 	put(totals.up, `${up} of ${workers.length}`);
 	totals.up.classList.toggle("bad", up < workers.length);
-	document.title = up < workers.length ? `${workers.length - up} not up · rmsd` : "rmsd";
 }
 
 function showTable({ workers }, now) {
@@ -391,6 +390,7 @@ function show() {
 	const figures = model.figures;
 	const now = figures.time_ns / 1e6 + model.clock;
 
+	showStale();
 	if (document.hidden)
 		return;
 	showTotals(figures);
@@ -402,17 +402,16 @@ function show() {
 	showDrill(figures);
 	if (byId("table").open)
 		showTable(figures, now);
-	put(byId("about"), `${figures.version} · ${figures.server === "up" ? "up" : figures.server} for ${
+	put(byId("about"), `${figures.version} · ${figures.server === "up" ? "" : `${figures.server}, `}up for ${
 		age(figures.uptime_seconds)}`);
 	drawStrips();
-	showStale();
 }
 
 // ---- strips ----
 
 const SVG = "http://www.w3.org/2000/svg", strips = byId("strips");
 const TOP = 56, RATE_HEIGHT = 150, P99_HEIGHT = 96, BETWEEN = 34, RIGHT = 6, AXIS = 18;
-let cursor = null; // the second that is read, counted from the newest
+let cursor = null; // the end of the second that is read: it stays the same one while others come
 
 function shape(name, attributes, text) {
 	const element = document.createElementNS(SVG, name);
@@ -466,7 +465,7 @@ function drawAxes(at, most, least, decades) {
 		line(at.rateBottom - part * RATE_HEIGHT, rate(part * most));
 	for (let i = 0; i <= decades; i++)
 		line(at.p99Bottom - i / decades * P99_HEIGHT, seconds(10 ** (least + i)).replace(/\.0+ /, " "));
-	for (let min = 5; min >= 0; min -= at.left < 50 && min === 5 ? 2 : 1)
+	for (let min = at.left < 50 ? 4 : 5; min >= 0; min -= at.left < 50 ? 2 : 1)
 		out.push(shape("text", {
 			x: at.x(at.end - min * 60000), y: at.bottom + AXIS - 3, "text-anchor": min === 5 ? "start" : min ? "middle" : "end",
 		}, min ? `−${min} min` : "now"));
@@ -581,11 +580,11 @@ const RANK = { down: 6, failed: 6, stalled: 5, drill: 4, draining: 3, up: 2, mov
 
 function markOf({ kind, data, ms }) {
 	if (kind === "state" && data.state !== "starting")
-		return { ms, rank: RANK[data.state], state: data.state, text: `${data.worker} ${data.state}` };
+		return { ms, rank: RANK[data.state], state: data.state, worker: data.worker, text: `${data.worker} ${data.state}` };
 	if (kind === "drill" && (data.event === "begun" || data.event === "end"))
 		return { ms, rank: RANK.drill, text: data.event === "end" ? "drill over" : `drill: ${data.action} ${data.worker}` };
 	if (kind === "rehomed" && data.connections)
-		return { ms, rank: RANK.move, text: `${data.connections} moved` };
+		return { ms, rank: RANK.move, worker: data.worker, moved: data.connections, text: `${data.connections} moved` };
 	return null;
 }
 
@@ -608,13 +607,14 @@ function groupMarks(at) {
 	return groups;
 }
 
-// What the line is labelled with: the weightiest of its marks.
+// What the line is labelled with: the weightiest of its marks, and what it moved.
 function label({ marks, top }) {
-	const alike = marks.filter((mark) => mark.state && mark.state === top.state).length;
-	const moved = marks.find((mark) => mark.rank === RANK.move);
-	const text = alike > 1 ? `${alike} workers ${top.state}` : top.text;
+	const alike = new Set(marks.filter((mark) => mark.state && mark.state === top.state).map(({ worker }) => worker));
+	const moved = marks.filter((mark) => mark.moved && (alike.has(mark.worker) || !alike.size))
+		.reduce((sum, mark) => sum + mark.moved, 0);
+	const text = top.moved ? "" : alike.size > 1 ? `${alike.size} workers ${top.state}` : top.text;
 
-	return moved && moved !== top ? `${text}, ${moved.text}` : text;
+	return [text, moved ? `${moved} moved` : ""].filter((part) => part).join(", ");
 }
 
 function drawMarks(at) {
@@ -642,7 +642,7 @@ function drawMarks(at) {
 }
 
 function drawCursor(at) {
-	const second = cursor === null ? null : model.seconds[model.seconds.length - 1 - cursor];
+	const second = model.seconds.find(({ ms }) => ms === cursor);
 
 	if (!second) {
 		put(byId("readout"), "");
@@ -691,12 +691,15 @@ function drawStrips() {
 	put(byId("summary"), summarise());
 }
 
-function moveCursor(to) {
-	cursor = to === null ? null : Math.max(0, Math.min(model.seconds.length - 1, to));
+// To one of model.seconds; null: to none.
+function moveCursor(index) {
+	const last = model.seconds.length - 1;
+
+	cursor = index === null || last < 0 ? null : model.seconds[Math.max(0, Math.min(last, index))].ms;
 	drawStrips();
 }
 
-strips.addEventListener("pointermove", (event) => {
+function point(event) {
 	const at = layOut(), x = event.clientX - strips.getBoundingClientRect().left;
 	let nearest = null;
 
@@ -704,17 +707,22 @@ strips.addEventListener("pointermove", (event) => {
 		if (nearest === null || Math.abs(at.x(ms) - x) < Math.abs(at.x(model.seconds[nearest].ms) - x))
 			nearest = i;
 	});
-	moveCursor(nearest === null ? null : model.seconds.length - 1 - nearest);
-});
-strips.addEventListener("pointerleave", () => moveCursor(null));
+	moveCursor(nearest);
+}
+
+strips.addEventListener("pointermove", point);
+strips.addEventListener("pointerdown", point);
+// A finger leaves when it is lifted; what it has pointed at is still to be read.
+strips.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && moveCursor(null));
 strips.addEventListener("blur", () => moveCursor(null));
 strips.addEventListener("keydown", (event) => {
-	const step = event.shiftKey ? 10 : 1;
+	const step = event.shiftKey ? 10 : 1, last = model.seconds.length - 1;
+	const index = model.seconds.findIndex(({ ms }) => ms === cursor);
 
 	if (event.key === "ArrowLeft")
-		moveCursor(cursor === null ? 0 : cursor + step);
+		moveCursor(index < 0 ? last : index - step);
 	else if (event.key === "ArrowRight")
-		moveCursor(cursor === null ? 0 : cursor - step);
+		moveCursor(index < 0 ? last : index + step);
 	else if (event.key === "Escape")
 		moveCursor(null);
 	else
@@ -724,8 +732,20 @@ strips.addEventListener("keydown", (event) => {
 
 // ---- the connection ----
 
+// In the title, too: the page may be a tab that nobody looks at.
+function showTitle(stale) {
+	const workers = model.figures ? model.figures.workers : [];
+	const lost = workers.filter(({ state }) => state !== "up").length;
+	const title = stale ? "stale · rmsd" : lost ? `${lost} not up · rmsd` : "rmsd";
+
+	if (document.title !== title)
+		document.title = title;
+}
+
 function showStale() {
 	const stale = performance.now() - model.came > STALE_MS, banner = byId("stale"), link = byId("link");
+
+	showTitle(stale);
 
 	document.body.classList.toggle("stale", stale);
 	link.dataset.state = stale ? "stale" : model.figures ? "live" : "starting";
