@@ -1,4 +1,4 @@
-"""report.py - Markdown of all parts that have been measured, each by its own file of JSON, with what it was measured on."""
+"""report.py - Markdown of all parts that have been measured, each from its JSON, with what it was measured on."""
 import json
 
 import plots
@@ -33,9 +33,10 @@ def table(head, rows):
 
 def measured_on(part, rounds=True):
     m = part["machine"]
+    length = f" Rounds: {part['rounds']}, of {part['seconds']} s." if rounds else ""
     return [f"{m['date']}, commit {m['commit']}, {m['processor']}, {m['processors']} processors, "
-            f"{m['memory_mib']:,} MiB, Linux {m['kernel']}; load average {m['load_average']:.1f} before. Load generators run "
-            "on the same processors." + (f" Rounds: {part['rounds']}, of {part['seconds']} s." if rounds else ""), ""]
+            f"{m['memory_mib']:,} MiB, Linux {m['kernel']}; load average {m['load_average']:.1f} before. "
+            f"Load generators run on the same processors.{length}", ""]
 
 
 def noise_line(noise):
@@ -53,12 +54,14 @@ def closed_part(part, names):
         lines += ["; ".join(f"{kind}: {text}" for kind, text in part["peers"].items()) + ".", ""]
     for kind, why in part["missing"].items():
         lines += [f"**{kind} is missing here: {why}.**", ""]
-    lines += ["min / **median** / max of the rounds. CPU: all threads and processes of a server, its connections' opening "
-              "included. Memory in KiB: RSS, which counts for each process what processes share, and PSS, which does "
+    lines += ["min / **median** / max of the rounds. CPU: all threads and processes of a server, the opening of its "
+              "connections included. "
+              "Memory in KiB: RSS, which counts for each process what processes share, and PSS, which does "
               "not. System calls are of a second of their own.", ""]
     if any(cell in part["table"] for cell in ("4k", "64k", "1m")):
-        lines += ["rmsd serves no files: of 4 KiB, 64 KiB and 1 MiB its figures are an app's that replies with bytes "
-                  "from memory, which are copied, beside files that nginx sends by sendfile and h2o from its cache.", ""]
+        lines += ["rmsd serves no files: of 4 KiB, 64 KiB and 1 MiB its figures are an app's that replies with "
+                  "bytes from memory, which are copied, "
+                  "beside files that nginx sends by sendfile and h2o from its cache.", ""]
     lines += pictures(names)
     for cell, kinds in part["table"].items():
         lines += [f"### {part['titles'][cell]}", ""]
@@ -91,9 +94,10 @@ def closed_row(kind, row):
 
 def rate_part(part, names):
     lines = ["## Constant rate", "", *measured_on(part),
-             f"{part['connections']} connections; times from when a request was due, whatever those before it took. The "
-             "rates are per cents of what the slower server could answer with this client a moment before.", "",
-             "Capacity, requests/s: " + "; ".join(f"{title(k)} {three(s, 0)}" for k, s in part["capacity"].items()) + ".",
+             f"{part['connections']} connections; times from when a request was due, whatever those before it took. "
+             "The rates are per cents of what the slower server could answer with this client a moment before.", "",
+             "Capacity, requests/s: " +
+             "; ".join(f"{title(kind)} {three(s, 0)}" for kind, s in part["capacity"].items()) + ".",
              "", ("**The machine was disturbed**: " if part["noise"]["disturbed"] else "Noise: ") +
              noise_line(part["noise"]) + ".", "", *pictures(names)]
     rows = []
@@ -115,8 +119,8 @@ def locust_part(part, _):
     if "missing" in part:
         return ["## Locust", "", f"Not run: {part['missing']['locust']}.", ""]
     return ["## Locust", "", *measured_on(part, rounds=False),
-            f"{part['users']:,} users, {part['spawn_rate']} more each second, each asking every 1 to 5 seconds. Locust is "
-            "the limit: one thread of Python, whose own queueing is in the latency.", "",
+            f"{part['users']:,} users, {part['spawn_rate']} more each second, each asking every 1 to 5 seconds. Locust "
+            "is the limit: one thread of Python, whose own queueing is in the latency.", "",
             *table(("requests", "failures", "requests/s", "p50 ms", "p99 ms", "rmsd, % of a core", "at most",
                     "rmsd RSS KiB"),
                    [(f"{part['requests']:,}", part["failures"], number(part["requests_per_second"], 0),
@@ -148,7 +152,8 @@ def scale_part(part, names):
         else:
             rows.append((row["server"], f"{row['x']:,}", row["lost"], f"{row['after']['rss']:,}",
                          number(row["bytes_each"], 0), number(row["pss_bytes_each"], 0)))
-    return lines + table(("server", "idle connections", "lost", "RSS KiB", "bytes each (RSS)", "bytes each (PSS)"), rows)
+    head = ("server", "idle connections", "lost", "RSS KiB", "bytes each (RSS)", "bytes each (PSS)")
+    return lines + table(head, rows)
 
 
 def one(value):
@@ -161,8 +166,9 @@ def must_closed(part):
     for cell, peer, figure, relation, bound in targets.closed(part["table"], kinds):
         ratio = part["ratios"].get(cell, {}).get(peer, {}).get(figure)
         if ratio:
-            rows.append((part["titles"][cell], f"{NAMES[figure]}, divided by {title(peer)}'s", f"{relation} {bound:.3g}",
-                         three(ratio), judge(ratio, relation, bound, part["noise"][cell])))
+            rows.append((part["titles"][cell], f"{NAMES[figure]}, divided by {title(peer)}'s",
+                         f"{relation} {bound:.3g}", three(ratio),
+                         judge(ratio, relation, bound, part["noise"][cell])))
     for cell, bound in targets.SYSCALLS.items():
         calls = part["table"].get(cell, {}).get("rmsd", {}).get("syscalls_per_request")
         if calls:

@@ -24,7 +24,8 @@ def cost(server, connections, seconds):
     told = generators.wrk(server, connections, seconds)
     cpu = server.processes.cpu_seconds() - cpu
     n = told["requests"]
-    return {"requests": n, "requests_per_second": n / told["seconds"], "cpu_seconds_per_million": cpu / n * 1e6 if n else None,
+    return {"requests": n, "requests_per_second": n / told["seconds"],
+            "cpu_seconds_per_million": cpu / n * 1e6 if n else None,
             "p99_ms": told["p99_ms"], "errors": sum(told["errors"].values()), "memory": server.processes.memory(),
             **watch.told(cpu)}
 
