@@ -10,7 +10,8 @@ end
 done = function(summary, latency)
 	local e = summary.errors
 	io.write(string.format(
-		'{"requests": %d, "seconds": %.6f, "p99_ms": %.3f, "errors": %d}\n', summary.requests,
-		summary.duration / 1e6, latency:percentile(99) / 1e3,
-		e.connect + e.read + e.write + e.status + e.timeout))
+		'{"requests": %d, "seconds": %.6f, "bytes": %d, "p50_ms": %.3f, "p99_ms": %.3f, "p999_ms": %.3f, '
+			.. '"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}\n',
+		summary.requests, summary.duration / 1e6, summary.bytes, latency:percentile(50) / 1e3,
+		latency:percentile(99) / 1e3, latency:percentile(99.9) / 1e3, e.connect, e.read, e.write, e.status, e.timeout))
 end
