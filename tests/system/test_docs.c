@@ -90,15 +90,15 @@ static const char *replace(const char *text, const char *what, const char *with)
 	return keepf("%.*s%s%s", (int)(at - text), text, with, at + strlen(what));
 }
 
-/* The line of README.md that compiles the example, for this build and into scratch. */
+/* What README.md compiles the example with, for this build and into scratch. */
 static const char *compile_command(const char *readme, const char *program)
 {
-	const char *line = strstr(readme, "\n    cc ");
+	const char *at = strstr(readme, "\n    cc "), *end = strstr(readme, "\n    build/hello ");
 	const char *command;
 
-	assert_non_null(line);
-	line += strlen("\n    cc");
-	command = keepf("%.*s", (int)strcspn(line, "\n"), line);
+	assert_true(at && end && at < end);
+	at += strlen("\n    cc");
+	command = keepf("%.*s", (int)(end - at), at);
 	command = replace(command, " build/librms.a", keepf(" %s/librms.a", RMSD_BINARY_DIR));
 	command = replace(command, "-o build/hello", keepf("-o %s", program));
 	return keepf("cd %s && %s %s%s", RMSD_SOURCE_DIR, COMPILER, SANITIZE, command);
