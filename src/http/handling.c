@@ -111,25 +111,26 @@ void handling_answer(struct service *service, struct slot *slot, struct rms_requ
 static void begin(
 	struct service *service, struct slot *slot, int fd, struct rms_request *req, const struct message *message)
 {
-	slot->repeat = (uint8_t)loss_repeat(message->method);
+	/* A scrape of a worker's own port must not see itself. */
+	const bool counted = !req->match.route->uncounted;
+
+	if (counted)
+		metrics_add(service->set.shard, METRIC_in_flight, 1);
+	if (slot->again)
+		metrics_add(service->set.shard, METRIC_replayed, 1);
 	slot->deferred = true;
-	slot->streamed = false;
+	slot->streamed = slot->again = false;
 	slot->feeding = req->match.route->body != NULL;
+	slot->counted = counted;
+	slot->repeat = (uint8_t)loss_repeat(message->method);
 	slot->request = req;
-	/* The app may not hear of it before its worker ends. */
-	if (slot->feeding)
-		service_keep(service, req);
 	req->tag = slot_tag(slot, fd);
 	req->attempt = slot->lost + 1;
 	req->served = slot->served;
 	req->started_ns = slot->started_ns;
-	/* A scrape of a worker's own port must not see itself. */
-	slot->counted = !req->match.route->uncounted;
-	if (slot->counted)
-		metrics_add(service->set.shard, METRIC_in_flight, 1);
-	if (slot->again)
-		metrics_add(service->set.shard, METRIC_replayed, 1);
-	slot->again = false;
+	/* The app may not hear of it before its worker ends. */
+	if (slot->feeding)
+		service_keep(service, req);
 }
 
 /* Before the app is called. */
