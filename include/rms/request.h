@@ -32,9 +32,9 @@ const char *rms_request_param(const struct rms_request *req, const char *name);
 const char *rms_request_header(const struct rms_request *req, const char *name);
 /*
  * What this request is known by, here, in the access log and wherever else it has been: the client's X-Request-Id, if
- *it sent one of 1 to 128 visible ASCII characters without quotes and backslashes; else one that rmsd makes, 32
- *hexadecimal digits that no other request has. The same in each attempt. Good to tell requests apart, not to keep a
- *secret. NULL when out of memory.
+ * it sent one of 1 to 128 visible ASCII characters without quotes and backslashes; else one that rmsd makes, 32
+ * hexadecimal digits that no other request has. The same in each attempt. Good to tell requests apart, not to keep a
+ * secret. NULL when out of memory.
  *
  *	rms_reply_header(req, "X-Request-Id", rms_request_id(req));
  */
