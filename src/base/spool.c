@@ -400,10 +400,12 @@ static void *run(void *arg)
 
 	pthread_setname_np(pthread_self(), "access log");
 	for (;;) {
+		/* Asked first: what was written before is seen, and goes to the old file. */
 		bool stopping = atomic_load(&spool->stop);
+		bool reopening = atomic_exchange(&spool->reopen, false);
 		bool any = write_all(spool);
 
-		if (atomic_exchange(&spool->reopen, false))
+		if (reopening)
 			open_again(spool);
 		if (stopping && (!any || now_ms() >= atomic_load(&spool->deadline_ms)))
 			break;

@@ -1,0 +1,86 @@
+/* test_spool.c - base/spool: which file a line gets into. What it does with a full disk is for system.access_file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/spool.h"
+
+static void put_line(struct spool_feed *feed, const char *line)
+{
+	char *at = spool_room(feed);
+
+	assert_non_null(at);
+	memcpy(at, line, strlen(line));
+	spool_put(feed, strlen(line));
+}
+
+/* -1: there is no such file. */
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 ? -1 : st.st_size;
+}
+
+/* Also one of a feed that was looked at already, while the thread is busy with those behind it. */
+static void what_was_written_before_a_rotation_goes_to_the_old_file(void **state)
+{
+	enum { TIMES = 5, FEEDS = 4, LINES = RING_SIZE / RING_LINE_MAX - 2 };
+	char dir[] = "/tmp/test_spool.XXXXXX";
+	char path[64], old[64], many[RING_LINE_MAX];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/log", dir);
+	snprintf(old, sizeof(old), "%s/old", dir);
+	memset(many, 'x', sizeof(many));
+	many[sizeof(many) - 2] = '\n';
+	many[sizeof(many) - 1] = '\0';
+	for (unsigned i = 0; i < TIMES; i++) {
+		struct spool_feed *first, *feed = NULL;
+		struct spool *spool;
+
+		assert_int_equal(spool_create(path, &spool), 0);
+		first = spool_open_feed(spool);
+		assert_non_null(first);
+		for (unsigned j = 0; j < FEEDS * LINES; j++) {
+			if (j % LINES == 0)
+				feed = spool_open_feed(spool);
+			assert_non_null(feed);
+			put_line(feed, many);
+		}
+		assert_int_equal(spool_start(spool), 0);
+		while (!size_of(path))
+			;
+		put_line(first, "a\n");
+		assert_int_equal(rename(path, old), 0);
+		spool_reopen(spool);
+		while (size_of(path) < 0)
+			;
+		assert_true(spool_stop(spool));
+		spool_destroy(spool);
+		assert_int_equal(size_of(old), FEEDS * LINES * strlen(many) + 2);
+		assert_int_equal(size_of(path), 0);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(unlink(old), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_written_before_a_rotation_goes_to_the_old_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
