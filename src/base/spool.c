@@ -29,7 +29,7 @@ enum {
 	RETRY_MS = 500,   /* when the file does not take them */
 	STOP_MS = 1000,   /* what is in the feeds has this long to be written in the end */
 	TELL_MS = 60000,  /* between two warnings */
-	POLL_MS = 50,     /* how soon a stop is seen while stderr takes nothing */
+	POLL_MS = 50,     /* how soon a stop is seen while a pipe takes nothing */
 	PIECE = 4096,     /* PIPE_BUF: a pipe takes so much whole, or not at all */
 	FILE_MODE = 0640, /* it tells who asked for what */
 };
@@ -223,17 +223,22 @@ static void recover(struct spool *spool)
 	spool->lost = 0;
 }
 
-/* stderr is others', too: it is asked before each piece, and not made non-blocking. False: it takes nothing now. */
-static bool await_stderr(struct spool *spool)
+/*
+ * What is no file is asked before each piece: a pipe that is full is nothing to tell of, and stderr, which is others',
+ * too, is not made non-blocking. False: it takes nothing.
+ */
+static bool await_room(struct spool *spool)
 {
-	for (;;) {
+	int64_t until = now_ms() + RETRY_MS;
+
+	do {
 		struct pollfd out = { .fd = spool->fd, .events = POLLOUT };
 
 		if (poll(&out, 1, POLL_MS) > 0)
 			return true;
-		if (now_ms() >= atomic_load(&spool->deadline_ms))
-			return false;
-	}
+	} while (now_ms() < until && now_ms() < atomic_load(&spool->deadline_ms));
+	fail(spool, EAGAIN);
+	return false;
 }
 
 /* Bytes of the pieces up to the end of the last line that ends within the first n; 0: none does. */
@@ -286,7 +291,7 @@ static bool write_some(struct spool *spool, struct spool_feed *feed)
 		most = most > spool->done ? most - spool->done : PIECE;
 	}
 	window(all, part, spool->done, most);
-	if (!spool->path && !await_stderr(spool))
+	if (!spool->regular && !await_room(spool))
 		return false;
 	n = writev(spool->fd, part, 2);
 	if (n < 0 && errno == EINTR)
@@ -304,7 +309,7 @@ static bool write_some(struct spool *spool, struct spool_feed *feed)
 		spool->done = 0;
 	}
 	spool->unfinished = spool->done ? feed : NULL;
-	/* Of a file, that is its end; of a pipe, that its reader is slow: the next try tells. */
+	/* Of a file, that is its end; of a pipe, that its reader is slow. */
 	if ((size_t)n < most && spool->regular) {
 		fail(spool, ENOSPC);
 		return false;

@@ -1,4 +1,6 @@
 /* test_spool.c - base/spool: which file a line gets into. What it does with a full disk is for system.access_file. */
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,6 +25,12 @@ static void put_line(struct spool_feed *feed, const char *line)
 	spool_put(feed, strlen(line));
 }
 
+static void fill(char line[RING_LINE_MAX])
+{
+	memset(line, 'x', RING_LINE_MAX - 2);
+	strcpy(line + RING_LINE_MAX - 2, "\n");
+}
+
 /* -1: there is no such file. */
 static off_t size_of(const char *path)
 {
@@ -42,9 +50,7 @@ static void what_was_written_before_a_rotation_goes_to_the_old_file(void **state
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/log", dir);
 	snprintf(old, sizeof(old), "%s/old", dir);
-	memset(many, 'x', sizeof(many));
-	many[sizeof(many) - 2] = '\n';
-	many[sizeof(many) - 1] = '\0';
+	fill(many);
 	for (unsigned i = 0; i < TIMES; i++) {
 		struct spool_feed *first, *feed = NULL;
 		struct spool *spool;
@@ -76,9 +82,67 @@ static void what_was_written_before_a_rotation_goes_to_the_old_file(void **state
 	assert_int_equal(rmdir(dir), 0);
 }
 
+struct reader {
+	int fd;
+	size_t bytes;
+};
+
+static void *read_slowly(void *arg)
+{
+	struct reader *reader = arg;
+	char piece[4096];
+	ssize_t n;
+
+	while ((n = read(reader->fd, piece, sizeof(piece))) > 0) {
+		reader->bytes += (size_t)n;
+		usleep(100);
+	}
+	return NULL;
+}
+
+/* A pipe that is full for a moment takes nothing then, as a full disk does; but it is none. */
+static void a_pipe_that_is_read_slowly_gets_the_lines_of_who_has_ended(void **state)
+{
+	enum { LINES = 200 }; /* several times what a pipe holds */
+	char dir[] = "/tmp/test_spool.XXXXXX";
+	char path[64], many[RING_LINE_MAX];
+	struct reader reader = { 0 };
+	struct spool_feed *feed;
+	struct spool *spool;
+	pthread_t thread;
+	int both;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/pipe", dir);
+	fill(many);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	/* One end cannot be opened before the other. */
+	both = open(path, O_RDWR);
+	reader.fd = open(path, O_RDONLY);
+	assert_true(both >= 0 && reader.fd >= 0);
+	assert_int_equal(spool_create(path, &spool), 0);
+	close(both);
+	assert_int_equal(pthread_create(&thread, NULL, read_slowly, &reader), 0);
+	feed = spool_open_feed(spool);
+	assert_non_null(feed);
+	for (unsigned i = 0; i < LINES; i++)
+		put_line(feed, many);
+	spool_close_feed(feed);
+	assert_int_equal(spool_start(spool), 0);
+	assert_true(spool_stop(spool));
+	spool_destroy(spool);
+	pthread_join(thread, NULL);
+	close(reader.fd);
+	assert_int_equal(reader.bytes, LINES * strlen(many));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pipe_that_is_read_slowly_gets_the_lines_of_who_has_ended),
 		cmocka_unit_test(what_was_written_before_a_rotation_goes_to_the_old_file),
 	};
 
