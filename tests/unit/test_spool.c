@@ -44,12 +44,12 @@ static void what_was_written_before_a_rotation_goes_to_the_old_file(void **state
 {
 	enum { TIMES = 5, FEEDS = 4, LINES = RING_SIZE / RING_LINE_MAX - 2 };
 	char dir[] = "/tmp/test_spool.XXXXXX";
-	char path[64], old[64], many[RING_LINE_MAX];
+	char path[64], moved[64], many[RING_LINE_MAX];
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/log", dir);
-	snprintf(old, sizeof(old), "%s/old", dir);
+	snprintf(moved, sizeof(moved), "%s/old", dir);
 	fill(many);
 	for (unsigned i = 0; i < TIMES; i++) {
 		struct spool_feed *first, *feed = NULL;
@@ -68,17 +68,17 @@ static void what_was_written_before_a_rotation_goes_to_the_old_file(void **state
 		while (!size_of(path))
 			;
 		put_line(first, "a\n");
-		assert_int_equal(rename(path, old), 0);
+		assert_int_equal(rename(path, moved), 0);
 		spool_reopen(spool);
 		while (size_of(path) < 0)
 			;
 		assert_true(spool_stop(spool));
 		spool_destroy(spool);
-		assert_int_equal(size_of(old), FEEDS * LINES * strlen(many) + 2);
+		assert_int_equal(size_of(moved), FEEDS * LINES * strlen(many) + 2);
 		assert_int_equal(size_of(path), 0);
 		assert_int_equal(unlink(path), 0);
 	}
-	assert_int_equal(unlink(old), 0);
+	assert_int_equal(unlink(moved), 0);
 	assert_int_equal(rmdir(dir), 0);
 }
 
