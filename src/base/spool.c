@@ -81,43 +81,37 @@ int spool_create(const char *path, struct spool **out)
 {
 	struct spool *spool = calloc(1, sizeof(*spool));
 	int err = UV_ENOMEM;
-	int fd;
 
 	if (!spool)
 		return err;
+	spool->fd = -1;
 	spool->path = path ? strdup(path) : NULL;
 	if (path && !spool->path)
 		goto free_spool;
-	fd = path ? open_file(path) : STDERR_FILENO;
-	if (fd < 0) {
-		err = fd;
-		goto free_spool;
-	}
-	use(spool, fd);
 	spool->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (spool->wakeup < 0) {
 		err = -errno;
-		goto close_file;
+		goto free_spool;
 	}
 	atomic_init(&spool->deadline_ms, INT64_MAX);
 	lock_init(&spool->lock);
 	list_init(&spool->feeds);
 	*out = spool;
 	return 0;
-close_file:
-	if (path)
-		close(fd);
 free_spool:
 	free(spool->path);
 	free(spool);
 	return err;
 }
 
-int spool_hand_over(struct spool *spool, uid_t uid, gid_t gid)
+int spool_open(struct spool *spool)
 {
-	if (!spool->path || !spool->regular)
-		return 0;
-	return fchown(spool->fd, uid, gid) < 0 ? -errno : 0;
+	int fd = spool->path ? open_file(spool->path) : STDERR_FILENO;
+
+	if (fd < 0)
+		return fd;
+	use(spool, fd);
+	return 0;
 }
 
 /* ---- feeds ---- */
@@ -468,7 +462,7 @@ void spool_destroy(struct spool *spool)
 		next = node->next;
 		free(list_entry(node, struct spool_feed, node));
 	}
-	if (spool->path)
+	if (spool->path && spool->fd >= 0)
 		close(spool->fd);
 	close(spool->wakeup);
 	lock_finish(&spool->lock);

@@ -56,6 +56,7 @@ static void what_was_written_before_a_rotation_goes_to_the_old_file(void **state
 		struct spool *spool;
 
 		assert_int_equal(spool_create(path, &spool), 0);
+		assert_int_equal(spool_open(spool), 0);
 		first = spool_open_feed(spool);
 		assert_non_null(first);
 		for (unsigned j = 0; j < FEEDS * LINES; j++) {
@@ -122,6 +123,7 @@ static void a_pipe_that_is_read_slowly_gets_the_lines_of_who_has_ended(void **st
 	reader.fd = open(path, O_RDONLY);
 	assert_true(both >= 0 && reader.fd >= 0);
 	assert_int_equal(spool_create(path, &spool), 0);
+	assert_int_equal(spool_open(spool), 0);
 	close(both);
 	assert_int_equal(pthread_create(&thread, NULL, read_slowly, &reader), 0);
 	feed = spool_open_feed(spool);
