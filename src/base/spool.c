@@ -393,6 +393,20 @@ static void nap(struct spool *spool, int ms, bool idle)
 		;
 }
 
+/* Nobody will write them any more. */
+static void tell_lost(struct spool *spool)
+{
+	for (struct spool_feed *feed = next_feed(spool, NULL); feed; feed = next_feed(spool, feed)) {
+		struct iovec pieces[2];
+
+		if (ring_peek(&feed->ring, pieces))
+			spool->lost += count_lines(pieces);
+	}
+	if (spool->lost)
+		log_warn("lines of the access log are lost: it could not be written to the end", "path=%s lines=%llu",
+			spool->path ? spool->path : "stderr", (unsigned long long)spool->lost);
+}
+
 static void *run(void *arg)
 {
 	struct spool *spool = arg;
@@ -417,6 +431,7 @@ static void *run(void *arg)
 		/* More lines will follow the one that has just come. */
 		nap(spool, spool->failing ? RETRY_MS : BATCH_MS, false);
 	}
+	tell_lost(spool);
 	return NULL;
 }
 

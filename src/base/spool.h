@@ -4,8 +4,9 @@
  *
  * A thread that has lines to write opens a feed, a ring of its own, and writes them there; a feed that is full takes no
  * line, and whoever has it counts that. The spool's thread empties the feeds, some ten times a second while lines come,
- * sooner when one fills. Only whole lines get into a file: what a full disk has taken of a
- * line is cut off again. Lines that the disk does not take stay in their feed until it does.
+ * sooner when one fills. Only whole lines get into a file: what a full disk has taken of a line is cut off again. Lines
+ * that the disk does not take stay in their feed until it does; what it has not taken in the end is lost, and the log
+ * tells how many lines.
  *
  * The file is appended to, and opened again when that is asked for: that is how it is rotated. Lines written before
  * spool_reopen() go to the old one.

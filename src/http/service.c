@@ -2,6 +2,7 @@
 #include "http/service.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ static bool goes_on(struct service *service) REQUIRES(service->owner.lock)
 static int on_events(void *arg, const struct epoll_event *events, int n)
 {
 	struct service *service = arg;
+	bool found = false;
 	int i;
 
 	begin_turn(service);
@@ -49,11 +51,15 @@ static int on_events(void *arg, const struct epoll_event *events, int n)
 		uint64_t tag = events[i].data.u64;
 		struct slot *slot = owner_find(&service->owner, tag);
 
+		found |= slot != NULL;
 		if (slot)
 			conn_event(service, slot, (int)(tag & UINT32_MAX), events[i].events);
 	}
 	lock_release(&service->owner.lock);
 	end_turn(service);
+	/* They are being given just now, and come again until the control thread is through. */
+	if (!found)
+		sched_yield();
 	return i;
 }
 

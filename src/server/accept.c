@@ -81,10 +81,16 @@ static bool open_slot(struct server *server, int fd, enum slot_role role, const 
 	return true;
 }
 
-/* A sixteenth is kept free, as long as somebody is idle. */
+enum { ROOM_MOST = 512 };
+
+/* A sixteenth is kept free, as long as somebody is idle; of many, so many that a rush does not fill it in a tick. */
 static int64_t part(int64_t max_connections)
 {
-	return max_connections < 16 ? 1 : max_connections / 16;
+	int64_t sixteenth = max_connections / 16;
+
+	if (sixteenth > ROOM_MOST)
+		return ROOM_MOST;
+	return sixteenth ? sixteenth : 1;
 }
 
 void accept_relieve(struct server *server)

@@ -124,31 +124,44 @@ static void put(struct line *line, const char *bytes, size_t len)
 	}
 }
 
-/* Three places of the piece that depend on nothing but the row. */
-static bool is_cut(const struct row *row, size_t len, size_t at)
+enum { CUTS = 3 };
+
+/* Places of the piece that depend on nothing but the row. */
+static void choose_cuts(const struct row *row, size_t len, size_t places[CUTS])
 {
 	uint32_t hash = 2166136261u;
 
 	for (const char *c = row->name; *c; c++)
 		hash = (hash ^ (unsigned char)*c) * 16777619u;
-	for (int i = 0; i < 3; i++, hash = hash * 1664525u + 1013904223u)
-		if ((hash >> 8) % len == at)
-			return true;
-	return false;
+	for (int i = 0; i < CUTS; i++, hash = hash * 1664525u + 1013904223u)
+		places[i] = (hash >> 8) % len;
+}
+
+/* The first cut behind from; len: there is none. */
+static size_t next_cut(const size_t places[CUTS], size_t from, size_t len)
+{
+	size_t next = len;
+
+	for (int i = 0; i < CUTS; i++)
+		if (places[i] > from && places[i] < next)
+			next = places[i];
+	return next;
 }
 
 static void flush(struct line *line, enum cut cut)
 {
-	size_t from = 0;
+	size_t places[CUTS] = { 0 }, from = 0;
 
-	for (size_t i = 1; i < line->out_len && cut != CUT_NOT; i++) {
-		if (cut == CUT_THRICE && !is_cut(line->row, line->out_len, i))
-			continue;
-		put(line, line->out + from, i - from);
-		from = i;
-		rest_us(cut == CUT_THRICE ? 2000 : 20);
+	if (cut == CUT_THRICE && line->out_len)
+		choose_cuts(line->row, line->out_len, places);
+	while (from < line->out_len) {
+		size_t to = cut == CUT_BYTES ? from + 1 : next_cut(places, from, line->out_len);
+
+		put(line, line->out + from, to - from);
+		from = to;
+		if (from < line->out_len)
+			rest_us(cut == CUT_THRICE ? 2000 : 20);
 	}
-	put(line, line->out + from, line->out_len - from);
 	line->out_len = 0;
 }
 

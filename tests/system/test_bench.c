@@ -119,12 +119,15 @@ static void a_constant_rate_counts_all_that_waited(void **state)
 	const char *pace = RMSD_BINARY_DIR "/bench-programs/pace";
 	const char *const argv[] = { pace, "-c", "4", "-d", "3", "-r", "200", daemon_public(daemon), NULL };
 	json_t *told;
+	double until = wire_clock_ms() + PROGRAM_PATIENCE_MS;
 	pid_t pid;
 
 	(void)state;
 	pid = program_start(argv, out, NULL);
-	while (daemon_metric(daemon, "http_requests_total", NULL) < 20)
+	while (daemon_metric(daemon, "http_requests_total", NULL) < 20) {
+		assert_true(wire_clock_ms() < until);
 		usleep(1000);
+	}
 	daemon_signal(daemon, SIGSTOP);
 	usleep(STOPPED_MS * 1000);
 	daemon_signal(daemon, SIGCONT);

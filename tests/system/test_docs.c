@@ -1,4 +1,5 @@
 /* test_docs.c - the documents say what the programs do: pages, the example and its command, the verbs. */
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -90,15 +91,15 @@ static const char *replace(const char *text, const char *what, const char *with)
 	return keepf("%.*s%s%s", (int)(at - text), text, with, at + strlen(what));
 }
 
-/* The line of README.md that compiles the example, for this build and into scratch. */
+/* What README.md compiles the example with, for this build and into scratch. */
 static const char *compile_command(const char *readme, const char *program)
 {
-	const char *line = strstr(readme, "\n    cc ");
+	const char *at = strstr(readme, "\n    cc "), *end = strstr(readme, "\n    build/hello ");
 	const char *command;
 
-	assert_non_null(line);
-	line += strlen("\n    cc");
-	command = keepf("%.*s", (int)strcspn(line, "\n"), line);
+	assert_true(at && end && at < end);
+	at += strlen("\n    cc");
+	command = keepf("%.*s", (int)(end - at), at);
 	command = replace(command, " build/librms.a", keepf(" %s/librms.a", RMSD_BINARY_DIR));
 	command = replace(command, "-o build/hello", keepf("-o %s", program));
 	return keepf("cd %s && %s %s%s", RMSD_SOURCE_DIR, COMPILER, SANITIZE, command);
@@ -192,6 +193,46 @@ static void every_verb_is_explained(void **state)
 	assert_true(found > 0);
 }
 
+/* A histogram has three series, by the ends of their names. */
+static bool is_metric(const char *table, const char *name)
+{
+	static const char *const ends[] = { "", "_bucket", "_count", "_sum" };
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		size_t len = strlen(name), end = strlen(ends[i]);
+
+		if (len > end && strcmp(name + len - end, ends[i]) == 0 &&
+			strstr(table, keepf("\n| `%.*s` |", (int)(len - end), name)))
+			return true;
+	}
+	return false;
+}
+
+static void metrics_that_are_named_exist(void **state)
+{
+	const char *table = source("docs/metrics.md");
+	unsigned found = 0;
+	glob_t pages = { 0 };
+
+	(void)state;
+	assert_int_equal(glob(RMSD_SOURCE_DIR "/docs/*.md", 0, NULL, &pages), 0);
+	assert_int_equal(glob(RMSD_SOURCE_DIR "/deploy/README.md", GLOB_APPEND, NULL, &pages), 0);
+	for (size_t i = 0; i < pages.gl_pathc; i++) {
+		const char *at = program_file(pages.gl_pathv[i], NULL);
+
+		for (; (at = strstr(at, "`rmsd_")); found++) {
+			const char *name;
+
+			at++;
+			name = keepf("%.*s", (int)strspn(at, "abcdefghijklmnopqrstuvwxyz_"), at);
+			if (!is_metric(table, name))
+				fail_msg("%s: there is no metric %s", pages.gl_pathv[i], name);
+		}
+	}
+	assert_true(found > 0);
+	globfree(&pages);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +242,7 @@ int main(void)
 			the_example_compiles_as_the_readme_says_and_answers, make_scratch, remove_scratch),
 		cmocka_unit_test(verbs_that_are_named_exist),
 		cmocka_unit_test(every_verb_is_explained),
+		cmocka_unit_test(metrics_that_are_named_exist),
 	};
 
 	return cmocka_run_group_tests_name("docs", tests, NULL, NULL);

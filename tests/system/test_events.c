@@ -1,12 +1,12 @@
 /* test_events.c - /events: what a subscriber is told, and that nobody waits for one. */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <signal.h>
 
 #include <cmocka.h>
 

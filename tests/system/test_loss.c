@@ -183,6 +183,17 @@ static struct daemon *start_narrow(const char *dir)
 	return daemon_start("testapp", "", keepf("listen=unix:%s/web.sock", dir), "worker_port=0", NULL);
 }
 
+/* Until the app has begun its first stream. */
+static void await_stream(struct daemon *daemon)
+{
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS;
+
+	while (!strstr(wire_get(daemon_public(daemon), "/streams")->body, "begun=1")) {
+		assert_true(wire_clock_ms() < until);
+		pause_ms(2);
+	}
+}
+
 /*
  * Behind a reply that the client has not taken yet, a stream is begun, and none of it is out: that reply is more than
  * the kernel takes, and yet small enough to wait in rmsd for the next one.
@@ -196,7 +207,7 @@ static void a_stream_of_which_nothing_is_out_runs_again(void **state)
 	struct reply *reply;
 
 	(void)state;
-	pause_ms(50);
+	await_stream(daemon);
 	daemon_do(daemon, worker, "kill");
 	assert_int_equal(wire_reply(wire)->body_len, 255 * KB);
 	reply = wire_reply(wire);

@@ -35,7 +35,7 @@ static void what_stalls_two_workers_in_a_row_is_poison(void **state)
 	struct daemon *daemon = daemon_start("testapp", "", "stall_timeout=300ms", NULL);
 	unsigned threads = daemon_threads(daemon);
 	const char *worker;
-	struct wire *wire = running_begin(daemon, "GET /spin-always/3000?a=%22b" HEAD_END BEHIND, &worker);
+	struct wire *wire = running_begin(daemon, "GET /spin-always/5000?a=%22b" HEAD_END BEHIND, &worker);
 
 	(void)state;
 	running_expect_refused(wire, "two workers in a row were lost with this request");
@@ -44,7 +44,7 @@ static void what_stalls_two_workers_in_a_row_is_poison(void **state)
 	wire_close(wire);
 	assert_true(daemon_metric(daemon, "rmsd_http_errors_total", "reason=\"poison\"", NULL) == 1);
 	(void)daemon_await_log(daemon, "two workers in a row were lost with it");
-	assert_non_null(strstr(daemon_log(daemon), "request=\"GET /spin-always/3000?... HTTP/1.1\" attempt=2"));
+	assert_non_null(strstr(daemon_log(daemon), "request=\"GET /spin-always/5000?... HTTP/1.1\" attempt=2"));
 	assert_null(strstr(daemon_log(daemon), "%22b")); /* a query may be a secret */
 	running_stop(daemon, threads);
 }
@@ -85,11 +85,11 @@ static void after_a_stall_a_budget_holds(void **state)
 	(void)state;
 	for (i = 0; i < WIRES; i++) {
 		wires[i] = wire_open(daemon_public(daemon));
-		wire_putf(wires[i], "GET /journal/%u/defer/1500" HEAD_END, i);
+		wire_putf(wires[i], "GET /journal/%u/defer/3000" HEAD_END, i);
 	}
 	running_await(daemon, WIRES);
 	stuck = wire_open(daemon_public(daemon));
-	wire_put(stuck, "GET /spin/2500" HEAD_END);
+	wire_put(stuck, "GET /spin/5000" HEAD_END);
 	for (i = 0; i < WIRES; i++) {
 		struct reply *reply = wire_reply(wires[i]);
 

@@ -101,7 +101,6 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-
 	int err = close_watch(&f->a) || close_watch(&f->b);
 
 	for (int i = 0; i < PAIRS; i++) {
