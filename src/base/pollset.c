@@ -75,6 +75,11 @@ bool pollset_turn(struct pollset *set, bool wait)
 	/* 0 also when there is a handle of which the set does not know yet, or one to close. */
 	int timeout = uv_backend_timeout(set->loop);
 
+	if (timeout > 0) {
+		/* It counts from the loop's time, and what was called since then has taken some. */
+		uv_update_time(set->loop);
+		timeout = uv_backend_timeout(set->loop);
+	}
 	if (set->due || !timeout) {
 		set->due = false;
 		note_stop(set);

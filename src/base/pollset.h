@@ -42,7 +42,7 @@ int pollset_open(struct pollset *set, uv_loop_t *loop, pollset_fn *on_events, vo
 /*
  * A turn in place of uv_run()'s: of the uv_loop, if it has something to do, and of the events. wait: if there is
  * nothing to do, for something. False: the loop is over, since no handle is active or uv_stop() was called; not by a
- * callback of uv_close(), where that is not noticed.
+ * callback of uv_close() or, with libuv from 1.45 on, of a timer: those come last in uv_run(), and it forgets.
  */
 bool pollset_turn(struct pollset *set, bool wait);
 /* No more turns; the loop has a handle to close. */

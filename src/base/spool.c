@@ -29,7 +29,7 @@ enum {
 	RETRY_MS = 500,   /* when the file does not take them */
 	STOP_MS = 1000,   /* what is in the feeds has this long to be written in the end */
 	TELL_MS = 60000,  /* between two warnings */
-	POLL_MS = 50,     /* how soon a stop is seen while stderr takes nothing */
+	POLL_MS = 50,     /* how soon a stop is seen while a pipe takes nothing */
 	PIECE = 4096,     /* PIPE_BUF: a pipe takes so much whole, or not at all */
 	FILE_MODE = 0640, /* it tells who asked for what */
 };
@@ -81,43 +81,37 @@ int spool_create(const char *path, struct spool **out)
 {
 	struct spool *spool = calloc(1, sizeof(*spool));
 	int err = UV_ENOMEM;
-	int fd;
 
 	if (!spool)
 		return err;
+	spool->fd = -1;
 	spool->path = path ? strdup(path) : NULL;
 	if (path && !spool->path)
 		goto free_spool;
-	fd = path ? open_file(path) : STDERR_FILENO;
-	if (fd < 0) {
-		err = fd;
-		goto free_spool;
-	}
-	use(spool, fd);
 	spool->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (spool->wakeup < 0) {
 		err = -errno;
-		goto close_file;
+		goto free_spool;
 	}
 	atomic_init(&spool->deadline_ms, INT64_MAX);
 	lock_init(&spool->lock);
 	list_init(&spool->feeds);
 	*out = spool;
 	return 0;
-close_file:
-	if (path)
-		close(fd);
 free_spool:
 	free(spool->path);
 	free(spool);
 	return err;
 }
 
-int spool_hand_over(struct spool *spool, uid_t uid, gid_t gid)
+int spool_open(struct spool *spool)
 {
-	if (!spool->path || !spool->regular)
-		return 0;
-	return fchown(spool->fd, uid, gid) < 0 ? -errno : 0;
+	int fd = spool->path ? open_file(spool->path) : STDERR_FILENO;
+
+	if (fd < 0)
+		return fd;
+	use(spool, fd);
+	return 0;
 }
 
 /* ---- feeds ---- */
@@ -223,17 +217,22 @@ static void recover(struct spool *spool)
 	spool->lost = 0;
 }
 
-/* stderr is others', too: it is asked before each piece, and not made non-blocking. False: it takes nothing now. */
-static bool await_stderr(struct spool *spool)
+/*
+ * What is no file is asked before each piece: a pipe that is full is nothing to tell of, and stderr, which is others',
+ * too, is not made non-blocking. False: it takes nothing.
+ */
+static bool await_room(struct spool *spool)
 {
-	for (;;) {
+	int64_t until = now_ms() + RETRY_MS;
+
+	do {
 		struct pollfd out = { .fd = spool->fd, .events = POLLOUT };
 
 		if (poll(&out, 1, POLL_MS) > 0)
 			return true;
-		if (now_ms() >= atomic_load(&spool->deadline_ms))
-			return false;
-	}
+	} while (now_ms() < until && now_ms() < atomic_load(&spool->deadline_ms));
+	fail(spool, EAGAIN);
+	return false;
 }
 
 /* Bytes of the pieces up to the end of the last line that ends within the first n; 0: none does. */
@@ -286,7 +285,7 @@ static bool write_some(struct spool *spool, struct spool_feed *feed)
 		most = most > spool->done ? most - spool->done : PIECE;
 	}
 	window(all, part, spool->done, most);
-	if (!spool->path && !await_stderr(spool))
+	if (!spool->regular && !await_room(spool))
 		return false;
 	n = writev(spool->fd, part, 2);
 	if (n < 0 && errno == EINTR)
@@ -304,7 +303,7 @@ static bool write_some(struct spool *spool, struct spool_feed *feed)
 		spool->done = 0;
 	}
 	spool->unfinished = spool->done ? feed : NULL;
-	/* Of a file, that is its end; of a pipe, that its reader is slow: the next try tells. */
+	/* Of a file, that is its end; of a pipe, that its reader is slow. */
 	if ((size_t)n < most && spool->regular) {
 		fail(spool, ENOSPC);
 		return false;
@@ -414,10 +413,12 @@ static void *run(void *arg)
 
 	pthread_setname_np(pthread_self(), "access log");
 	for (;;) {
+		/* Asked first: what was written before is seen, and goes to the old file. */
 		bool stopping = atomic_load(&spool->stop);
+		bool reopening = atomic_exchange(&spool->reopen, false);
 		bool any = write_all(spool);
 
-		if (atomic_exchange(&spool->reopen, false))
+		if (reopening)
 			open_again(spool);
 		if (stopping && (!any || now_ms() >= atomic_load(&spool->deadline_ms)))
 			break;
@@ -476,7 +477,7 @@ void spool_destroy(struct spool *spool)
 		next = node->next;
 		free(list_entry(node, struct spool_feed, node));
 	}
-	if (spool->path)
+	if (spool->path && spool->fd >= 0)
 		close(spool->fd);
 	close(spool->wakeup);
 	lock_finish(&spool->lock);

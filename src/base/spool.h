@@ -18,7 +18,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 #include "base/list.h"
 #include "base/ring.h"
 
@@ -33,13 +32,13 @@ struct spool_feed {
 	_Atomic bool closed;
 };
 
-/*
- * Opens path for appending, and makes it (0640) if it is not there; NULL: stderr. No thread yet. 0 or a negative UV_
- * code.
- */
+/* For the file called path; NULL: stderr. Nothing is open, and no thread there yet. 0 or a negative UV_ code. */
 int spool_create(const char *path, struct spool **out);
-/* The file becomes uid's, who is to open it again. 0 or a negative UV_ code. */
-int spool_hand_over(struct spool *spool, uid_t uid, gid_t gid);
+/*
+ * Opens the file for appending, and makes it (0640) if it is not there, as whom it will be opened again. 0 or a
+ * negative UV_ code.
+ */
+int spool_open(struct spool *spool);
 /* Starts the thread. 0 or a negative UV_ code. */
 int spool_start(struct spool *spool);
 /* Any thread. The file is opened again, soon. */

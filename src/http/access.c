@@ -75,6 +75,11 @@ free_log:
 	return err;
 }
 
+int access_log_open(struct access_log *log)
+{
+	return log ? spool_open(log->spool) : 0;
+}
+
 int access_log_start(struct access_log *log)
 {
 	return log ? spool_start(log->spool) : 0;
@@ -100,11 +105,6 @@ void access_log_destroy(struct access_log *log)
 	spool_destroy(log->spool);
 	munmap(log->clients, (size_t)log->limit * sizeof(*log->clients));
 	free(log);
-}
-
-int access_log_hand_over(struct access_log *log, uid_t uid, gid_t gid)
-{
-	return log ? spool_hand_over(log->spool, uid, gid) : 0;
 }
 
 /* An IPv4 address is one, also where it came by an IPv6 socket. */

@@ -28,15 +28,14 @@ struct slot;
 /* Control thread, before there are others; limit: of descriptors. conf is borrowed. 0, *out NULL if the log is off; or
  * a negative UV_ code. */
 int access_log_create(const struct conf *conf, int limit, struct access_log **out);
-/* All of these accept NULL. */
+/* All of these accept NULL. The first two: 0 or a negative UV_ code. */
+int access_log_open(struct access_log *log);
 int access_log_start(struct access_log *log);
 void access_log_reopen(struct access_log *log);
 /* Writes out what there is, at most for a second, and ends the thread; lines that come later are lost. */
 void access_log_stop(struct access_log *log);
 /* No service uses it any more. */
 void access_log_destroy(struct access_log *log);
-/* Before access_log_start(). 0 or a negative UV_ code. */
-int access_log_hand_over(struct access_log *log, uid_t uid, gid_t gid);
 /* Control thread, before the slot of fd is given to anybody. */
 void access_log_client(struct access_log *log, int fd, const struct sockaddr *peer);
 

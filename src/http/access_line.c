@@ -237,15 +237,39 @@ static char *put_text(char *at, const char *end, struct text text, bool json)
 	return at;
 }
 
-/* What stands before a '?', and in its place that there was one. */
-static char *put_without_query(char *at, const char *end, struct text text, bool json)
+/* Up to the last '@' of an authority: the name and password in front of a host. Empty: there is none. */
+static struct text find_user(struct text text)
+{
+	const char *scheme = memchr(text.at, '@', text.len) ? memmem(text.at, text.len, "://", 3) : NULL;
+	const char *host, *path, *user;
+	size_t len;
+
+	if (!scheme)
+		return (struct text){ 0 };
+	host = scheme + 3;
+	len = text.len - (size_t)(host - text.at);
+	path = memchr(host, '/', len);
+	user = memrchr(host, '@', path ? (size_t)(path - host) : len);
+	return user ? (struct text){ host, (size_t)(user + 1 - host) } : (struct text){ 0 };
+}
+
+/* Dots stand for what may be secret: a name and password, and what stands behind a '?'. */
+static char *put_without_secrets(char *at, const char *end, struct text text, bool json)
 {
 	const char *query = text.len ? memchr(text.at, '?', text.len) : NULL;
+	struct text user;
 
-	if (!query)
-		return put_text(at, end, text, json);
-	at = put_text(at, end, (struct text){ text.at, (size_t)(query - text.at) }, json);
-	return PUT(at, "?...");
+	if (query)
+		text.len = (size_t)(query - text.at);
+	user = text.len ? find_user(text) : text;
+	if (user.len) {
+		at = put_text(at, end, (struct text){ text.at, (size_t)(user.at - text.at) }, json);
+		at = PUT(at, "...@");
+		text.len -= (size_t)(user.at + user.len - text.at);
+		text.at = user.at + user.len;
+	}
+	at = put_text(at, end, text, json);
+	return query ? PUT(at, "?...") : at;
 }
 
 static char *put_id(char *at, const struct head *head, const struct access_facts *facts)
@@ -261,27 +285,35 @@ struct request_line {
 	struct text method, target, version;
 };
 
+/* What stands behind a '?' and a space is no version unless it looks like one. */
 static struct request_line split(struct text line)
 {
+	static const char name[] = "HTTP/";
 	const char *first = line.len ? memchr(line.at, ' ', line.len) : NULL;
 	const char *last = first ? memrchr(line.at, ' ', line.len) : NULL;
+	struct text version;
 
-	if (first == last)
+	if (first == last || memchr(line.at, '?', (size_t)(first - line.at)))
+		return (struct request_line){ .target = line };
+	version = (struct text){ last + 1, line.len - (size_t)(last + 1 - line.at) };
+	if (version.len < sizeof(name) - 1 || memcmp(version.at, name, sizeof(name) - 1) != 0)
 		return (struct request_line){ .target = line };
 	return (struct request_line){
 		.method = { line.at, (size_t)(first - line.at) },
 		.target = { first + 1, (size_t)(last - first - 1) },
-		.version = { last + 1, line.len - (size_t)(last + 1 - line.at) },
+		.version = version,
 	};
 }
 
-static char *put_quoted(char *at, struct text text)
+static char *put_quoted(char *at, struct text text, bool is_link)
 {
 	*at++ = '"';
-	if (text.at)
-		at = put_without_query(at, at + FIELD_SHOWN, text, false);
-	else
+	if (!text.at)
 		*at++ = '-';
+	else if (is_link)
+		at = put_without_secrets(at, at + FIELD_SHOWN, text, false);
+	else
+		at = put_text(at, at + FIELD_SHOWN, text, false);
 	return PUT(at, "\" ");
 }
 
@@ -299,7 +331,7 @@ static char *put_combined(char *at, const struct head *head, const struct access
 		at = put_text(at, end - FIELD_SHOWN, line.method, false);
 		*at++ = ' ';
 	}
-	at = head->line.len ? put_without_query(at, end - 64, line.target, false) : PUT(at, "-");
+	at = head->line.len ? put_without_secrets(at, end - 64, line.target, false) : PUT(at, "-");
 	if (line.version.at) {
 		*at++ = ' ';
 		at = put_text(at, end, line.version, false);
@@ -311,8 +343,8 @@ static char *put_combined(char *at, const struct head *head, const struct access
 	*at++ = ' ';
 	at = put_uint(at, facts->body_len);
 	*at++ = ' ';
-	at = put_quoted(at, head->referer);
-	at = put_quoted(at, head->agent);
+	at = put_quoted(at, head->referer, true);
+	at = put_quoted(at, head->agent, false);
 	at = PUT(at, "id=");
 	at = put_id(at, head, facts);
 	at = PUT(at, " worker=");
@@ -329,12 +361,15 @@ static char *put_combined(char *at, const struct head *head, const struct access
 	return at;
 }
 
-static char *put_member(char *at, struct text text)
+static char *put_member(char *at, struct text text, bool is_link)
 {
 	if (!text.at)
 		return PUT(at, "null");
 	*at++ = '"';
-	at = put_without_query(at, at + FIELD_SHOWN, text, true);
+	if (is_link)
+		at = put_without_secrets(at, at + FIELD_SHOWN, text, true);
+	else
+		at = put_text(at, at + FIELD_SHOWN, text, true);
 	*at++ = '"';
 	return at;
 }
@@ -352,7 +387,7 @@ static char *put_json(char *at, const struct head *head, const struct access_fac
 	end = at + LINE_SHOWN;
 	at = put_text(at, end - FIELD_SHOWN, line.method, true);
 	at = PUT(at, "\",\"target\":\"");
-	at = put_without_query(at, end - 64, line.target, true);
+	at = put_without_secrets(at, end - 64, line.target, true);
 	at = PUT(at, "\",\"version\":\"");
 	at = put_text(at, end, line.version, true);
 	at = PUT(at, "\",\"status\":");
@@ -360,9 +395,9 @@ static char *put_json(char *at, const struct head *head, const struct access_fac
 	at = PUT(at, ",\"bytes\":");
 	at = put_uint(at, facts->body_len);
 	at = PUT(at, ",\"referer\":");
-	at = put_member(at, head->referer);
+	at = put_member(at, head->referer, true);
 	at = PUT(at, ",\"agent\":");
-	at = put_member(at, head->agent);
+	at = put_member(at, head->agent, false);
 	at = PUT(at, ",\"id\":\"");
 	at = put_id(at, head, facts);
 	at = PUT(at, "\",\"worker\":\"");

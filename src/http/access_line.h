@@ -5,8 +5,8 @@
  *		id=5f0c... worker=app1 duration=0.000042 cause=ok attempts=1 trace=-
  *
  * on one line; or the same as one JSON object. What came from the client is escaped as log_quote() does it, whatever
- * the request looked like, and is cut: no client ends a line, or makes one longer than RING_LINE_MAX. A query is not
- * shown, the Referer's neither: it may hold what is secret.
+ * the request looked like, and is cut: no client ends a line, or makes one longer than RING_LINE_MAX. What may be
+ * secret is not shown: a query, also the Referer's, and a name and password in front of a host.
  *
  * Thread: any.
  */

@@ -351,14 +351,13 @@ static int leave_root(struct server *server, struct outbuf *error)
 
 	if (privileges_to_drop(user))
 		err = doors_hand_over(&server->doors, user->uid, user->gid, error);
-	if (!err && privileges_to_drop(user))
-		err = access_log_hand_over(server->access_log, user->uid, user->gid);
 	return err < 0 ? err : privileges_drop(user, error);
 }
 
+/* Not as root: whoever may write to its directory would choose the file. */
 static int open_access_log(struct server *server, struct outbuf *error)
 {
-	int err = access_log_create(server->conf, server->limit, &server->access_log);
+	int err = access_log_open(server->access_log);
 
 	if (err < 0)
 		outbuf_printf(error, "access_log %s: %s", server->conf->access_log, uv_strerror(err));
@@ -380,7 +379,7 @@ static int build(struct server *server, struct outbuf *error)
 	if (!err)
 		err = bounds_build(server);
 	if (!err)
-		err = open_access_log(server, error);
+		err = access_log_create(server->conf, server->limit, &server->access_log);
 	if (!err)
 		err = routes_build(&server->routes, server->app, server->conf, server->metrics, error);
 	if (!err)
@@ -389,6 +388,8 @@ static int build(struct server *server, struct outbuf *error)
 		err = open_doors(server, error);
 	if (!err)
 		err = leave_root(server, error);
+	if (!err)
+		err = open_access_log(server, error);
 	return err;
 }
 

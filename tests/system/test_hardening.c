@@ -1,4 +1,5 @@
 /* test_hardening.c - what an attacker finds: no root, no way in by the control socket, a program built to resist. */
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -139,6 +140,38 @@ static void root_becomes_its_user_once_all_is_bound(void **state)
 	assert_int_equal(wire_get(daemon_worker(daemon, "app2"), "/")->status, 200);
 	daemon_stop(daemon);
 	assert_int_equal(lstat(path, &st), -1);
+}
+
+/* Whoever may write to its directory could put a link there: root would open, and give away, what it points to. */
+static void the_access_log_is_opened_by_the_user_and_never_by_root(void **state)
+{
+	const char *dir = keepf("%s/log", scratch), *path = keepf("%s/access.log", dir);
+	const char *others = keepf("%s/others", scratch);
+	uid_t uid = (uid_t)strtoul(USER, NULL, 10);
+	struct output *output;
+	struct daemon *daemon;
+	struct stat st;
+
+	(void)state;
+	want_root();
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(chown(dir, uid, (gid_t)-1), 0);
+	assert_int_equal(close(open(others, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	assert_int_equal(symlink(others, path), 0);
+	output = program_call(program_path("rmsd"), "-c", "/dev/null", "-o", "listen=127.0.0.1:0", "-o",
+		"admin_listen=127.0.0.1:0", "-o", "worker_port=0", "-o", keepf("control_socket=%s/s", scratch), "-o",
+		"user=" USER, "-o", keepf("access_log=%s", path), NULL);
+	assert_int_equal(output->status, 3);
+	if (!strstr(output->err, keepf("access_log %s: permission denied", path)))
+		fail_msg("%s", output->err);
+	assert_int_equal(stat(others, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(unlink(path), 0);
+	daemon = daemon_start("rmsd", NULL, "user=" USER, keepf("access_log=%s", path), NULL);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_uid, uid);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	daemon_stop(daemon);
 }
 
 static void a_user_by_name_has_his_groups(void **state)
@@ -297,6 +330,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
 	const struct CMUnitTest tests[] = {
 		TEST(root_becomes_its_user_once_all_is_bound),
+		TEST(the_access_log_is_opened_by_the_user_and_never_by_root),
 		TEST(a_user_by_name_has_his_groups),
 		TEST(root_without_a_user_is_warned_and_gains_nothing_by_exec),
 		TEST(who_is_not_root_can_be_himself_alone),

@@ -25,8 +25,9 @@ struct watch {
 	unsigned seen[PAIRS]; /* events by tag */
 	uint32_t last;        /* the bits of the last one */
 	unsigned turns;
-	int largest; /* most events of one turn */
-	int most;    /* to deal with in a turn; 0: all */
+	int largest;       /* most events of one turn */
+	int most;          /* to deal with in a turn; 0: all */
+	unsigned lasts_ms; /* a turn's events */
 };
 
 struct fixture {
@@ -46,6 +47,7 @@ static int on_events(void *owner, const struct epoll_event *events, int n)
 		watch->seen[events[i].data.u64]++;
 		watch->last = events[i].events;
 	}
+	usleep(watch->lasts_ms * 1000);
 	return most;
 }
 
@@ -289,6 +291,22 @@ static void a_timer_counts_from_the_event_that_starts_it(void **state)
 	assert_true(uv_hrtime() - started >= (LATE_MS - 2) * UINT64_C(1000000));
 }
 
+/* It became due meanwhile: a wait for it would come on top of that. */
+static void a_timer_does_not_wait_again_for_the_time_that_events_took(void **state)
+{
+	enum { SOON_MS = 10 };
+	struct fixture *f = *state;
+
+	assert_int_equal(pollset_add(&f->a.set, f->pairs[0][0], EPOLLIN, 0), 0);
+	send_byte(f, 0);
+	assert_int_equal(uv_timer_start(&f->a.timer, on_timer, SOON_MS, 0), 0);
+	f->a.lasts_ms = 2 * SOON_MS;
+	while (!f->a.turns)
+		turn(&f->a, true);
+	turn(&f->a, true);
+	assert_int_equal(f->a.fired, 1);
+}
+
 static void it_is_over_when_the_loop_is_stopped_or_has_nothing_left(void **state)
 {
 	struct fixture *f = *state;
@@ -321,6 +339,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(timers_fire_between_events_that_never_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_timer_ends_a_wait_without_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_timer_counts_from_the_event_that_starts_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_timer_does_not_wait_again_for_the_time_that_events_took, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			it_is_over_when_the_loop_is_stopped_or_has_nothing_left, setup, teardown),
 	};
