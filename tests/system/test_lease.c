@@ -204,7 +204,7 @@ static void a_stall_is_found_while_it_lasts(void **state)
 static void a_short_stall_is_no_loss(void **state)
 {
 	struct daemon *daemon = daemon_start("rmsd", conf, "faults=on", "stall_timeout=5s", NULL);
-	struct watch watch = { .lines = begin(daemon, "action=stall&worker=app3&for=100ms") };
+	struct watch watch = { .lines = begin(daemon, "action=stall&worker=app3&for=800ms") };
 	double begun = wire_clock_ms();
 
 	(void)state;
