@@ -1,8 +1,8 @@
 /*
  * app.c - an rmsd that answers with bodies of the sizes that a bench asks for, from memory.
  *
- * rmsd serves no files; an app of its users that has a page to send has it in memory, and gives it to
- * rms_reply_bytes(), which copies it. That copy is in the figures.
+ * rmsd serves no files; an app of its users that has a page to send has it in memory for good, and gives it to
+ * rms_reply_static(), as others give a file to the kernel.
  */
 #include <rms/rms.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static void get_bytes(struct rms_request *req, void *state)
 	const size_t *size = rms_request_data(req);
 
 	(void)state;
-	rms_reply_bytes(req, 200, "text/plain", bytes, *size);
+	rms_reply_static(req, 200, "text/plain", bytes, *size);
 }
 
 static const struct rms_route routes[] = {

@@ -32,6 +32,11 @@ __attribute__((format(printf, 3, 4))) void rms_reply_textf(
 	struct rms_request *req, int status, const char *format, ...);
 /* len bytes of a media type (RFC 9110 section 8.3); copies both. type NULL: no Content-Type. */
 void rms_reply_bytes(struct rms_request *req, int status, const char *type, const void *bytes, size_t len);
+/*
+ * The same without a copy of the bytes: they stay as they are until the process ends, whatever becomes of the worker.
+ * So not for memory of its state.
+ */
+void rms_reply_static(struct rms_request *req, int status, const char *type, const void *bytes, size_t len);
 
 /*
  * A reply whose end is not known at its beginning: begin, write as often as there is something, end. Chunked to

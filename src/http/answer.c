@@ -38,6 +38,17 @@ void answer_put(struct service *service, struct slot *slot, const struct reply *
 	account(service, slot, reply, reply->body_len, counted);
 }
 
+void answer_apart(struct service *service, struct slot *slot, struct reply *reply, bool counted)
+{
+	assert(!service->tail.len);
+	reply_write_head(&service->batch, reply, &service->stamp);
+	if (reply_has_body(reply) && reply->body_len) {
+		service->tail = (struct tail){ reply->body, reply->body_len, reply->hold == HOLD_BLOCK };
+		reply->hold = HOLD_LENT;
+	}
+	account(service, slot, reply, reply->body_len, counted);
+}
+
 void answer_end(struct service *service, struct slot *slot, const struct rms_request *req, bool counted)
 {
 	const struct outbuf *bytes = &req->stream.bytes;

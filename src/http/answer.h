@@ -17,6 +17,11 @@
 
 /* Appends the reply; counted: in the request counters. One that does not keep the connection marks it for closing. */
 void answer_put(struct service *service, struct slot *slot, const struct reply *reply, bool counted);
+/*
+ * The same for a body that is not just lent: it becomes the service's tail, which is to be sent before anything else is
+ * appended.
+ */
+void answer_apart(struct service *service, struct slot *slot, struct reply *reply, bool counted);
 /* Appends what a streamed reply, which has ended, still has to send. The rest as answer_put(). */
 void answer_end(struct service *service, struct slot *slot, const struct rms_request *req, bool counted);
 /*

@@ -44,7 +44,7 @@ static void end(struct service *service, struct slot *slot, int fd, unsigned rea
 	if (service->access)
 		access_ended(service, slot, reason);
 	handling_abandon(service, slot);
-	outbuf_reset(&service->batch, FLUSH_AT);
+	transfer_drop_batch(service);
 	metrics_add(shard, METRIC_connections_closed + reason, 1);
 	metrics_sub(shard, METRIC_connections, 1);
 	if (reset)
@@ -270,7 +270,7 @@ static void run(struct service *service, struct slot *slot, int fd) REQUIRES(ser
 
 		if (is_line_too_many(slot))
 			break;
-		if (service->batch.len >= FLUSH_AT) {
+		if (service->batch.len >= FLUSH_AT || service->tail.len) {
 			enum transfer sent = transfer_send(service, slot, fd);
 
 			/* Replies are lost: no other may take their place. */

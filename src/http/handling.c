@@ -85,7 +85,10 @@ static void commit(struct service *service, struct slot *slot, struct rms_reques
 		slot->linger |= req->reply.keep_alive;
 		req->reply.keep_alive = false;
 	}
-	answer_put(service, slot, &req->reply, counted);
+	if (req->reply.hold == HOLD_LENT)
+		answer_put(service, slot, &req->reply, counted);
+	else
+		answer_apart(service, slot, &req->reply, counted);
 }
 
 /* The reply came before the body was whole: the rest of the connection means nothing any more. */
@@ -136,7 +139,7 @@ static void begin(
 /* Before the app is called. */
 static void lend(struct service *service, struct slot *slot, struct rms_request *req) RELEASES(service->owner.lock)
 {
-	assert(!slot->out_cap);
+	assert(!slot->out_len);
 	slot->out = service->batch.data;
 	slot->out_len = (uint32_t)service->batch.len;
 	slot->deferred = false;

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -256,32 +257,54 @@ const char *reply_own_type(struct rms_request *req, const char *type)
 	return type && is_value(type) ? arena_copy(&req->arena, type, strlen(type)) : NULL;
 }
 
-/* The copies are made; the reply is the connection's. */
-static void finish(struct rms_request *req, int status, const char *type, const char *body, size_t len)
+/* Memory for a body; *hold: what becomes of it. */
+static char *make_room(struct rms_request *req, size_t size, enum reply_hold *hold)
 {
-	if (reply_is_late(req))
+	*hold = size < REPLY_APART ? HOLD_LENT : HOLD_BLOCK;
+	return *hold == HOLD_LENT ? arena_alloc(&req->arena, size) : service_take_block(req->service, size);
+}
+
+/* The copies are made; the reply is the connection's. */
+static void finish(
+	struct rms_request *req, int status, const char *type, const char *body, size_t len, enum reply_hold hold)
+{
+	if (reply_is_late(req)) {
+		if (hold == HOLD_BLOCK)
+			free((char *)body);
 		return;
+	}
 	/* No copy: out of memory. */
 	if (len && !body)
 		status = 0;
 	req->reply.status = reply_check_status(status);
 	req->reply.type = type;
 	req->reply.body = body;
+	req->reply.hold = (uint8_t)hold;
 	req->reply.body_len = req->reply.status == status ? len : 0;
 	req->replied = true;
 	if (!req->in_handler)
 		service_due(req->service, req);
 }
 
+/* Of len bytes. */
+static void finish_copy(struct rms_request *req, int status, const char *type, const void *bytes, size_t len)
+{
+	enum reply_hold hold;
+	char *body = make_room(req, len, &hold);
+
+	if (body && len)
+		memcpy(body, bytes, len);
+	finish(req, status, type, body, len, hold);
+}
+
 void rms_reply_text(struct rms_request *req, int status, const char *text)
 {
-	size_t len = strlen(text);
-
-	finish(req, status, text_plain, arena_copy(&req->arena, text, len), len);
+	finish_copy(req, status, text_plain, text, strlen(text));
 }
 
 void rms_reply_textf(struct rms_request *req, int status, const char *format, ...)
 {
+	enum reply_hold hold = HOLD_LENT;
 	va_list args, again;
 	char *body;
 	int n;
@@ -290,14 +313,19 @@ void rms_reply_textf(struct rms_request *req, int status, const char *format, ..
 	va_copy(again, args);
 	n = vsnprintf(NULL, 0, format, again);
 	va_end(again);
-	body = n >= 0 ? arena_alloc(&req->arena, (size_t)n + 1) : NULL;
+	body = n >= 0 ? make_room(req, (size_t)n + 1, &hold) : NULL;
 	if (body)
 		vsnprintf(body, (size_t)n + 1, format, args);
 	va_end(args);
-	finish(req, status, text_plain, body, n > 0 ? (size_t)n : 0);
+	finish(req, status, text_plain, body, n > 0 ? (size_t)n : 0, hold);
 }
 
 void rms_reply_bytes(struct rms_request *req, int status, const char *type, const void *bytes, size_t len)
 {
-	finish(req, status, reply_own_type(req, type), arena_copy(&req->arena, bytes, len), len);
+	finish_copy(req, status, reply_own_type(req, type), bytes, len);
+}
+
+void rms_reply_static(struct rms_request *req, int status, const char *type, const void *bytes, size_t len)
+{
+	finish(req, status, reply_own_type(req, type), bytes, len, len < REPLY_APART ? HOLD_LENT : HOLD_STATIC);
 }

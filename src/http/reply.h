@@ -15,7 +15,8 @@
 enum {
 	REPLY_DATE_LEN = 37, /* "Date: Tue, 24 Nov 2026 02:17:33 GMT\r\n" */
 	REPLY_TYPE_MAX = 64,
-	REPLY_START_MAX = 384, /* status line, stamp and a type shorter than that */
+	REPLY_START_MAX = 384,   /* status line, stamp and a type shorter than that */
+	REPLY_APART = 32 * 1024, /* so large a body of an app's is not copied behind its head */
 };
 
 struct rms_request;
@@ -29,7 +30,14 @@ enum reply_cause {
 #include "http/causes.def"
 };
 
-/* What to send. Everything is borrowed until reply_write() has returned. */
+/* Whose a body's bytes are. */
+enum reply_hold {
+	HOLD_LENT,   /* to be copied */
+	HOLD_BLOCK,  /* from malloc(), and whoever has the reply frees it */
+	HOLD_STATIC, /* nobody's: they outlive the process's connections */
+};
+
+/* What to send. All but a body that is not just lent is borrowed until reply_write() has returned. */
 struct reply {
 	int status;
 	enum reply_framing framing;
@@ -37,6 +45,7 @@ struct reply {
 	bool keep_alive;    /* the connection stays */
 	bool old_client;    /* HTTP/1.0: staying must be said */
 	uint8_t cause;      /* enum reply_cause, for the access log */
+	uint8_t hold;       /* enum reply_hold, of the body */
 	const char *type;   /* Content-Type; NULL: none */
 	const char *fields; /* more field lines, each ended by CRLF; NULL: none */
 	size_t fields_len;
@@ -63,7 +72,7 @@ void reply_stamp_init(struct reply_stamp *stamp, const char *worker_header, cons
 void reply_stamp_update(struct reply_stamp *stamp);
 /* Appends the whole reply (RFC 9112 section 4). */
 void reply_write(struct outbuf *out, const struct reply *reply, struct reply_stamp *stamp);
-/* Appends status line and fields; framing is not by length. */
+/* Appends status line and fields. */
 void reply_write_head(struct outbuf *out, const struct reply *reply, struct reply_stamp *stamp);
 /* Whether a body may follow the head. */
 bool reply_has_body(const struct reply *reply);

@@ -34,6 +34,10 @@ void request_empty(struct rms_request *req)
 	/* Most requests have none of these. */
 	if (req->chunked_body.data)
 		outbuf_finish(&req->chunked_body);
+	if (req->reply.hold == HOLD_BLOCK) {
+		free((char *)req->reply.body);
+		req->reply.hold = HOLD_LENT;
+	}
 	if (req->stream.begun || req->stream.on_room) {
 		stream_drop(req);
 		req->stream = (struct stream){ 0 };

@@ -2,6 +2,7 @@
 #include "http/service.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,7 +15,10 @@
 
 static const uint64_t TURN_NS = 2000000;
 
-enum { STALL_SLICE_US = 5000 };
+enum {
+	STALL_SLICE_US = 5000,
+	BLOCK_KEEP = 2 * 1024 * 1024,
+};
 
 static void begin_turn(struct service *service)
 {
@@ -340,6 +344,28 @@ void service_queue(struct service *service, struct slot *slot, uint64_t tag)
 	start_idle(service);
 }
 
+char *service_take_block(struct service *service, size_t size)
+{
+	char *block = service->block;
+	size_t room = block ? malloc_usable_size(block) : 0;
+
+	/* Not a large one for little: its memory may have to wait for a client. */
+	if (size > room || size < room / 2)
+		return malloc(size);
+	service->block = NULL;
+	return block;
+}
+
+void service_keep_block(struct service *service, char *block)
+{
+	if (malloc_usable_size(block) > BLOCK_KEEP) {
+		free(block);
+		return;
+	}
+	free(service->block);
+	service->block = block;
+}
+
 struct rms_request *service_request(struct service *service)
 {
 	struct list_node *node = list_pop(&service->spare);
@@ -426,6 +452,7 @@ void service_finish(struct service *service)
 	message_finish(&service->recent.message);
 	outbuf_finish(&service->batch);
 	outbuf_finish(&service->piece);
+	free(service->block);
 	free(service->ready);
 	lock_finish(&service->kick_lock);
 	lock_finish(&service->owner.lock);

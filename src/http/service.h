@@ -45,6 +45,13 @@ struct service_setup {
 	void (*release)(struct service *service, int fd);
 };
 
+/* A large body, to be sent behind the batch from where it is. */
+struct tail {
+	const char *bytes;
+	size_t len;    /* 0: none */
+	bool is_block; /* from malloc(), to be freed; else static */
+};
+
 struct service {
 	struct owner owner;
 
@@ -86,6 +93,8 @@ struct service {
 	struct reply_stamp stamp;
 	struct recent recent; /* the parse of a request that is here whole */
 	struct outbuf batch;  /* the replies of one connection's turn */
+	struct tail tail;     /* and what is behind them; sent before the lock is given up or more is appended */
+	char *block;          /* of a large body that was sent, for the next one; NULL: none */
 	struct outbuf piece;  /* of a body, while the app has it */
 	struct list due;      /* deferred requests that have a reply, or a part of one, for their connection */
 	struct list owed;     /* those whose on_room is to be called */
@@ -156,6 +165,9 @@ void service_owe(struct service *service, struct rms_request *req);
 void service_gone(struct service *service, struct rms_request *req);
 /* For conn.c: let this connection go on in a later turn. */
 void service_queue(struct service *service, struct slot *slot, uint64_t tag) REQUIRES(service->owner.lock);
+/* For reply.c: size bytes as from malloc(), and for the next call to be given back. */
+char *service_take_block(struct service *service, size_t size);
+void service_keep_block(struct service *service, char *block);
 /* For handling.c: an empty request; NULL when out of memory. Kept while the app has it; and back. */
 struct rms_request *service_request(struct service *service);
 void service_keep(struct service *service, struct rms_request *req);

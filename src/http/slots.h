@@ -15,8 +15,8 @@
  *     from an owner that is revoked the word alone, since nobody looks at what its set tells. Closing: word 0, then
  *     close(fd), the last access. The word holds a generation: an event that was on its way to an old owner, or for an
  *     old connection of the same fd, finds another word and is dropped.
- *  4. A slot at rest holds only memory of its own. While its owner works on it, in and out may point into the owner's
- *     buffers (capacity 0); conn_detach() copies them for the next one.
+ *  4. A slot at rest holds only memory of its own, or static memory of the app's. While its owner works on it, in and
+ * out may point into the owner's buffers (capacity 0); conn_detach() copies them for the next one.
  *
  * Thread: see each function.
  */
@@ -76,6 +76,7 @@ struct slot {
 	bool feeding : 1;             /* the running request's body is still to come, to its handler piece by piece */
 	bool streamed : 1;            /* the kernel has part of the running request's reply, and the end is to come */
 	bool seen : 1;                /* has sent a byte since it was accepted */
+	bool out_static : 1;          /* out is the app's, and stays as it is until the process ends */
 	uint8_t repeat;               /* enum slot_repeat, of the running request */
 	uint8_t refuse;               /* enum loss_refusal (loss.h): answer the first request of in with 503 */
 	uint8_t home;                 /* index of the last worker that had it */

@@ -2,8 +2,9 @@
  * transfer.h - bytes between a connection's slot and its socket.
  *
  * The common case copies nothing that it need not: a request is received into the service's read buffer and lent to the
- * slot from there, replies gather in the service's batch and leave in one send. Only what is left over when a turn ends
- * becomes the slot's own memory.
+ * slot from there, replies gather in the service's batch and leave in one send; a large body is not copied into it, but
+ * sent from where it is, behind it. Only what is left over when a turn ends becomes the slot's own memory: of a large
+ * body the block itself, and of a static one nothing, since it may stay where it is.
  *
  * Thread: the owner's, under its lock; transfer_own_*() also who takes the slot, under that lock.
  */
@@ -25,8 +26,10 @@ enum transfer {
 
 /* Appends what one recv gives to the slot's input. */
 enum transfer transfer_receive(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
-/* Sends the slot's own output, then the batch; empties the batch. Counts the replies that are through. */
+/* Sends the slot's own output, then the batch and its tail; empties both. Counts the replies that are through. */
 enum transfer transfer_send(struct service *service, struct slot *slot, int fd) REQUIRES(service->owner.lock);
+/* Throws away the batch and its tail. */
+void transfer_drop_batch(struct service *service) REQUIRES(service->owner.lock);
 /* Sends what a streamed reply has, when nothing is before it. BLOCKED: the rest is still the stream's. */
 enum transfer transfer_stream(struct service *service, struct slot *slot, int fd, struct stream *stream)
 	REQUIRES(service->owner.lock);

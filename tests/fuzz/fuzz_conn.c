@@ -52,13 +52,26 @@ static void get_text(struct rms_request *req, void *state)
 	rms_reply_text(req, 200, "text\n");
 }
 
-static void get_big(struct rms_request *req, void *state)
+/* More than what is sent apart, and yet not much. */
+static char big[160 * 256];
+
+static size_t big_len(const struct rms_request *req)
 {
-	static const char bytes[32 * 256];
 	unsigned long n = strtoul(rms_request_param(req, "n"), NULL, 10);
 
+	return n * 256 < sizeof(big) ? n * 256 : sizeof(big);
+}
+
+static void get_big(struct rms_request *req, void *state)
+{
 	(void)state;
-	rms_reply_bytes(req, 200, NULL, bytes, n * 256 < sizeof(bytes) ? n * 256 : sizeof(bytes));
+	rms_reply_bytes(req, 200, NULL, big, big_len(req));
+}
+
+static void get_static(struct rms_request *req, void *state)
+{
+	(void)state;
+	rms_reply_static(req, 200, "text/plain", big, big_len(req));
 }
 
 /* All that it is lent, so that what should not be read is. */
@@ -161,6 +174,7 @@ static bool attend(void)
 static const struct rms_route routes[] = {
 	{ "GET", "/", get_text, NULL, NULL },
 	{ "GET", "/b/:n", get_big, NULL, NULL },
+	{ "GET", "/t/:n", get_static, NULL, NULL },
 	{ "GET", "/p/:p", get_asked, NULL, NULL },
 	{ "POST", "/", post_echo, NULL, NULL },
 	{ "PUT", "/", defer, NULL, NULL },
@@ -330,6 +344,9 @@ static void start(void)
 	FUZZ_CHECK(router && router_add(router, routes, false, NULL) == 0, "no routes");
 	setup.routers[ROLE_PUBLIC] = router;
 	serving_start(&setup);
+	/* So that a piece in another's place is seen. */
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)(i * 2654435761U >> 24);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -291,6 +291,9 @@ static const struct rms_route routes[] = {
 	{ "GET", "/count", get_count, NULL, NULL },
 	{ "GET", "/total", get_total, NULL, NULL },
 	{ "GET", "/big/:kb", get_big, NULL, NULL },
+	{ "GET", "/fixed/:kb", app_fixed, NULL, NULL },
+	{ "GET", "/later/:kb/:ms", app_later_large, NULL, NULL },
+	{ "GET", "/large-twice/:status", app_large_twice, NULL, NULL },
 	{ "GET", "/never", get_never, NULL, NULL },
 	{ "GET", "/twice", get_twice, NULL, NULL },
 	{ "GET", "/fail", get_fail, NULL, NULL },
@@ -341,5 +344,6 @@ static const struct rms_app app = {
 
 int main(int argc, char **argv)
 {
+	app_large_init();
 	return rms_main(argc, argv, &app);
 }

@@ -40,6 +40,9 @@ void app_end(struct pending *pending);
 /* app_journal.c: handlers that keep books on which request ran how often. */
 rms_handler_fn app_journal_defer, app_journal_block, app_journal_twice, app_journal_overlaps, app_journal_total,
 	app_attempt, app_spin, app_spin_always;
+/* app_large.c: bodies that stay where they are. */
+void app_large_init(void);
+rms_handler_fn app_fixed, app_later_large, app_large_twice;
 /* app_stream.c */
 rms_handler_fn app_stream, app_stream_now, app_stream_status, app_stream_behind, app_stream_wrong, app_stream_pump,
 	app_streams, app_upload, app_upload_later, app_upload_stream;

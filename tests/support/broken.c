@@ -1,6 +1,6 @@
 /*
- * broken.c - accept4, recv, send, epoll_ctl and malloc of rmsd's own objects, linked into a testapp by --wrap: one call
- * of a kind fails, with the error that the test asks for. libuv and the C library keep theirs.
+ * broken.c - accept4, recv, send, sendmsg, epoll_ctl and malloc of rmsd's own objects, linked into a testapp by --wrap:
+ * one call of a kind fails, with the error that the test asks for. libuv and the C library keep theirs.
  */
 #include "support/broken.h"
 
@@ -44,6 +44,8 @@ ssize_t broken_recv(int fd, void *bytes, size_t len, int flags) __asm__("__wrap_
 ssize_t real_recv(int fd, void *bytes, size_t len, int flags) __asm__("__real_recv");
 ssize_t broken_send(int fd, const void *bytes, size_t len, int flags) __asm__("__wrap_send");
 ssize_t real_send(int fd, const void *bytes, size_t len, int flags) __asm__("__real_send");
+ssize_t broken_sendmsg(int fd, const struct msghdr *message, int flags) __asm__("__wrap_sendmsg");
+ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags) __asm__("__real_sendmsg");
 int broken_epoll(int epfd, int op, int fd, struct epoll_event *event) __asm__("__wrap_epoll_ctl");
 int real_epoll(int epfd, int op, int fd, struct epoll_event *event) __asm__("__real_epoll_ctl");
 void *broken_malloc(size_t size) __asm__("__wrap_malloc");
@@ -70,6 +72,13 @@ ssize_t broken_send(int fd, const void *bytes, size_t len, int flags)
 	if (!breaks(BROKEN_SEND))
 		return real_send(fd, bytes, len, flags);
 	return errno ? -1 : real_send(fd, bytes, 1, flags);
+}
+
+ssize_t broken_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	if (!breaks(BROKEN_SEND))
+		return real_sendmsg(fd, message, flags);
+	return errno ? -1 : real_send(fd, message->msg_iov[0].iov_base, 1, flags);
 }
 
 /* To take a descriptor out needs nothing that could be missing. */

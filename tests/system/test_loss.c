@@ -195,21 +195,26 @@ static void await_stream(struct daemon *daemon)
 }
 
 /*
- * Behind a reply that the client has not taken yet, a stream is begun, and none of it is out: that reply is more than
- * the kernel takes, and yet small enough to wait in rmsd for the next one.
+ * Behind replies that the client has not taken yet, a stream is begun, and none of it is out: they are more than the
+ * kernel takes, and yet small enough to wait in rmsd for the next one.
  */
 static void a_stream_of_which_nothing_is_out_runs_again(void **state)
 {
 	const char *dir = scratch_make();
 	struct daemon *daemon = start_narrow(dir);
 	const char *worker;
-	struct wire *wire = running_begin(daemon, "GET /big/255" HEAD_END "GET /stream/300/1" HEAD_END BEHIND, &worker);
+	struct wire *wire = running_begin(daemon,
+		"GET /big/31" HEAD_END "GET /big/31" HEAD_END "GET /big/31" HEAD_END "GET /big/31" HEAD_END
+		"GET /big/31" HEAD_END "GET /big/31" HEAD_END "GET /big/31" HEAD_END "GET /big/31" HEAD_END
+		"GET /stream/300/1" HEAD_END BEHIND,
+		&worker);
 	struct reply *reply;
 
 	(void)state;
 	await_stream(daemon);
 	daemon_do(daemon, worker, "kill");
-	assert_int_equal(wire_reply(wire)->body_len, 255 * KB);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(wire_reply(wire)->body_len, 31 * KB);
 	reply = wire_reply(wire);
 	reply_expect(reply, 200, NULL);
 	assert_int_equal(reply->body_len, 300 * KB);

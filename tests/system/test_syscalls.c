@@ -192,12 +192,14 @@ static void serve(struct fixture *f)
 			last },
 		{ GET("/stream/2/1") LAST("/stream-now/3") },
 		{ GET("/big/300") GET("/big/300") GET("/worker"), last },
+		{ GET("/") GET("/fixed/300") GET("/later/300/1") GET("/worker"), last },
 		{ GET("/no HTTP/9"), GET("/") },
 	};
 
 	for (size_t i = 0; i < sizeof(talks) / sizeof(talks[0]); i++)
 		talk(daemon_public(f->daemon), talks[i]);
 	read_slowly(daemon_public(f->daemon), LAST("/big/4000"));
+	read_slowly(daemon_public(f->daemon), LAST("/fixed/3000"));
 	read_slowly(daemon_public(f->daemon), LAST("/pump/4000"));
 }
 
