@@ -123,16 +123,14 @@ void answer_lost(struct service *service, struct slot *slot, struct reply *reply
 	slot->refuse = REFUSE_NONE;
 }
 
-bool answer_unhandled(struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply)
+void answer_unhandled(struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply)
 {
 	char allow[128];
 
 	if (slot->refuse) {
 		answer_lost(service, slot, reply);
-		return true;
+		return;
 	}
-	if (match->route)
-		return false;
 	reply->cause = CAUSE_NO_ROUTE;
 	if (match->allow) {
 		reply->fields = allow;
@@ -143,9 +141,8 @@ bool answer_unhandled(struct service *service, struct slot *slot, const struct r
 		else
 			answer_status(service, slot, reply, NULL);
 		reply->fields = NULL; /* allow ends here */
-		return true;
+		return;
 	}
 	reply->status = 404;
 	answer_status(service, slot, reply, NULL);
-	return true;
 }

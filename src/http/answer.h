@@ -33,8 +33,8 @@ void answer_status(struct service *service, struct slot *slot, struct reply *rep
 void answer_bad(struct service *service, struct slot *slot, const struct message *message);
 /* Tells why slot.refuse: the request, which was lost with its worker, is not run. The rest of reply is the caller's. */
 void answer_lost(struct service *service, struct slot *slot, struct reply *reply);
-/* If no handler is to be called for a request, answers it: it was lost, or there is no route. */
-bool answer_unhandled(
+/* Answers a request for which no handler is to be called: it was lost, or match has no route. */
+void answer_unhandled(
 	struct service *service, struct slot *slot, const struct router_match *match, struct reply *reply);
 
 #endif

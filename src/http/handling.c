@@ -266,7 +266,8 @@ static struct rms_request *prepare(struct service *service, struct slot *slot, s
 	req->service = service;
 	req->reply = *reply;
 	find_route(service, slot, message, req);
-	if ((!req->match.route || slot->refuse) && answer_unhandled(service, slot, &req->match, reply)) {
+	if (!req->match.route || slot->refuse) {
+		answer_unhandled(service, slot, &req->match, reply);
 		service_spare(service, req);
 		return NULL;
 	}
