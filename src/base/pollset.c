@@ -70,6 +70,14 @@ static void take_events(struct pollset *set, int timeout)
 	}
 }
 
+/* False: it is over. */
+static bool turn_loop(struct pollset *set)
+{
+	set->due = false;
+	note_stop(set);
+	return uv_run(set->loop, UV_RUN_NOWAIT) && !set->stopped;
+}
+
 bool pollset_turn(struct pollset *set, bool wait)
 {
 	/* 0 also when there is a handle of which the set does not know yet, or one to close. */
@@ -81,9 +89,7 @@ bool pollset_turn(struct pollset *set, bool wait)
 		timeout = uv_backend_timeout(set->loop);
 	}
 	if (set->due || !timeout) {
-		set->due = false;
-		note_stop(set);
-		if (!uv_run(set->loop, UV_RUN_NOWAIT) || set->stopped)
+		if (!turn_loop(set))
 			return false;
 		/* Something was done: it is for the caller to say whether to wait for more. */
 		if (!set->n && uv_backend_timeout(set->loop))
@@ -92,6 +98,9 @@ bool pollset_turn(struct pollset *set, bool wait)
 	}
 	if (!set->n)
 		take_events(set, wait ? timeout : 0);
+	/* What the thread was told comes before what clients have sent at the same time. */
+	if (set->n && set->due && !turn_loop(set))
+		return false;
 	if (set->n) {
 		int done = set->on_events(set->owner, set->ready + set->first, set->n);
 

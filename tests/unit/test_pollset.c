@@ -282,8 +282,8 @@ static void a_timer_counts_from_the_event_that_starts_it(void **state)
 	turn(&f->a, false);
 	usleep(LATE_MS * 1000);
 	send_byte(f, 0);
-	turn(&f->a, true); /* on_events() could have started it */
 	started = uv_hrtime();
+	turn(&f->a, true); /* on_events() could have started it */
 	assert_int_equal(uv_timer_start(&f->a.timer, on_timer, LATE_MS, 0), 0);
 	while (!f->a.fired)
 		turn(&f->a, true);
