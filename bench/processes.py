@@ -21,11 +21,11 @@ class Processes:
         """All of them, with the children of children; the main thread is what forks in each of these servers."""
         if self.ended():
             raise RuntimeError(f"{', '.join(self.ended())} ended")
-        found, todo = [], [p.pid for p in self.roots]
-        while todo:
-            pid = todo.pop()
+        found, unseen = [], [p.pid for p in self.roots]
+        while unseen:
+            pid = unseen.pop()
             found.append(pid)
-            todo += [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+            unseen += [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         return found
 
     def cpu_seconds(self):
