@@ -1,12 +1,15 @@
 /* bounds.c - from the limits of the system and of the configuration to those of the server. */
 #include "server/bounds.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
 #include "http/parser.h"
 
 enum {
+	MEMORY_APART = 256 * 1024, /* a block from this size on goes back to the system when it is freed */
+	MEMORY_KEPT = 512 * 1024,  /* and of others what an arena has free at its end, from this size on */
 	LIMIT_MAX = 1048576,                             /* descriptors used, however many there may be */
 	RESERVE = 64 + REFUSAL_KEPT + ADMIN_CONNECTIONS, /* the first: the log, libraries, an accept on its way */
 	RESERVE_ENDING = 4 * 8, /* threads beyond the workers' own that have lost their connections */
@@ -14,6 +17,18 @@ enum {
 	KEPT = ADMIN_CONNECTIONS +
 		16, /* of the reserve, in which no client gets: the rest is for what comes and goes */
 };
+
+/*
+ * glibc raises both for good, up to 32 MiB and twice that, to the largest block that was ever freed: one large body, and
+ * what a peak took stays with the process.
+ */
+void bounds_return_memory(void)
+{
+#ifdef M_TRIM_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, MEMORY_APART);
+	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+#endif
+}
 
 void bounds_raise_limit(struct server *server)
 {

@@ -8,6 +8,8 @@
 
 #include "server/state.h"
 
+/* What is freed after a peak goes back to the system; before there are other threads. */
+void bounds_return_memory(void);
 /* As many descriptors as the system allows; and from that server's limit and max_connections. */
 void bounds_raise_limit(struct server *server);
 /* What counts against them. 0 or a negative UV_ code. */

@@ -424,6 +424,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	enum server_exit result;
 	int err = UV_ENOMEM;
 
+	bounds_return_memory();
 	if (!server || uv_loop_init(&server->loop) < 0) {
 		fprintf(stderr, "rmsd: out of memory\n");
 		free(server);
