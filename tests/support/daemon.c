@@ -254,9 +254,14 @@ int daemon_wait(struct daemon *daemon, int ms)
 	return daemon->status;
 }
 
+/* Of a line that is being written a reader may see the first part. */
 const char *daemon_log(struct daemon *daemon)
 {
-	return program_file(daemon->log_path, NULL);
+	char *log = program_file(daemon->log_path, NULL);
+	char *end = strrchr(log, '\n');
+
+	log[end ? end + 1 - log : 0] = '\0';
+	return log;
 }
 
 const char *daemon_await_log(struct daemon *daemon, const char *text)

@@ -37,7 +37,7 @@ pid_t daemon_pid(const struct daemon *daemon);
 void daemon_signal(struct daemon *daemon, int signal);
 /* Waits for its end and returns the exit status, or minus the signal; daemon_stop() then has nothing left to do. */
 int daemon_wait(struct daemon *daemon, int ms);
-/* Its log so far. */
+/* Its log so far, whole lines. */
 const char *daemon_log(struct daemon *daemon);
 /* The log once text is in it: a thread of its own writes it, a moment after the event. */
 const char *daemon_await_log(struct daemon *daemon, const char *text);
