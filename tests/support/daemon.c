@@ -421,6 +421,17 @@ double daemon_metric(struct daemon *daemon, const char *name, ...)
 	return sum;
 }
 
+void daemon_await_metric(struct daemon *daemon, const char *name, double value)
+{
+	double until = wire_clock_ms() + WIRE_PATIENCE_MS, now;
+
+	while ((now = daemon_metric(daemon, name, NULL)) < value) {
+		if (wire_clock_ms() > until)
+			fail_msg("%s is %g, not %g", name, now, value);
+		breathe();
+	}
+}
+
 long daemon_rss_kb(struct daemon *daemon)
 {
 	const char *line = strstr(program_file(keepf("/proc/%d/status", (int)daemon->pid), NULL), "VmRSS:");

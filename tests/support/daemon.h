@@ -67,6 +67,8 @@ __attribute__((sentinel)) struct output *daemon_ctl(struct daemon *daemon, ...);
 
 /* The sum of all samples of name that carry the labels, ended by NULL; no such sample fails the test. */
 __attribute__((sentinel)) double daemon_metric(struct daemon *daemon, const char *name, ...);
+/* Waits until the sum of all samples of name is value or more. */
+void daemon_await_metric(struct daemon *daemon, const char *name, double value);
 /* /metrics of admin. */
 const char *daemon_metrics(struct daemon *daemon);
 

@@ -34,17 +34,6 @@ static void expect_large(struct wire *wire, size_t kb)
 	}
 }
 
-static void await_at_least(struct daemon *daemon, const char *name, double value)
-{
-	double until = wire_clock_ms() + WIRE_PATIENCE_MS, now;
-
-	while ((now = daemon_metric(daemon, name, NULL)) < value) {
-		if (wire_clock_ms() > until)
-			fail_msg("%s is %g, not %g", name, now, value);
-		pause_ms(2);
-	}
-}
-
 static void kill_holder(struct daemon *daemon)
 {
 	for (unsigned i = 1; i <= 3; i++) {
@@ -90,7 +79,7 @@ static void what_a_client_has_not_taken_of_a_large_reply_is_sent_by_another_work
 			struct wire *wire = wire_open(daemon_public(daemon));
 
 			wire_put(wire, rows[i].requests);
-			await_at_least(daemon, "rmsd_http_response_bytes_total", 1);
+			daemon_await_metric(daemon, "rmsd_http_response_bytes_total", 1);
 			/* The deferred one has come, or is yet to come: both are to work. */
 			for (unsigned k = 0; k < kills; k++)
 				kill_holder(daemon);
@@ -125,7 +114,7 @@ static void static_bytes_that_wait_are_not_counted_as_buffers(void **state)
 		wires[i] = wire_open(daemon_public(daemon));
 		wire_putf(wires[i], "GET /fixed/%d" HEAD_END BEHIND, SIZE);
 	}
-	await_at_least(daemon, "rmsd_http_response_bytes_total", N * 100 * KB);
+	daemon_await_metric(daemon, "rmsd_http_response_bytes_total", N * 100 * KB);
 	assert_true(daemon_metric(daemon, "rmsd_buffer_bytes", NULL) < N * 1000);
 	/* Else the kernel has it all, and nothing was tried. */
 	assert_true(daemon_metric(daemon, "rmsd_http_response_bytes_total", NULL) < (double)N * SIZE * KB);

@@ -31,17 +31,6 @@ static struct daemon *start_narrow(const char *dir, const char *header_timeout)
 		header_timeout, NULL);
 }
 
-static void await_at_least(struct daemon *daemon, const char *name, double value)
-{
-	double until = wire_clock_ms() + WIRE_PATIENCE_MS, now;
-
-	while ((now = daemon_metric(daemon, name, NULL)) < value) {
-		if (wire_clock_ms() > until)
-			fail_msg("%s is %g, not %g", name, now, value);
-		pause_ms(2);
-	}
-}
-
 /* The worker of the only connection that there is. */
 static const char *find_holder(struct daemon *daemon)
 {
@@ -76,10 +65,10 @@ static struct wire *begin_unread(struct daemon *daemon, const char *last, const 
 	struct wire *wire = wire_open(daemon_public(daemon));
 
 	wire_putf(wire, "GET /big/%d" HEAD_END, FIRST);
-	await_at_least(daemon, "rmsd_http_response_bytes_total", FIRST * KB);
+	daemon_await_metric(daemon, "rmsd_http_response_bytes_total", FIRST * KB);
 	wire_putf(wire, "%s%s" HEAD_END, pieces(), last);
 	/* Else it is one of those that is seen to run. */
-	await_at_least(daemon, "http_requests_total", 1 + PIECES);
+	daemon_await_metric(daemon, "http_requests_total", 1 + PIECES);
 	*worker = running_worker(daemon, NULL);
 	wire_put(wire, BEHIND);
 	return wire;
@@ -114,7 +103,7 @@ static struct wire *begin_head(struct daemon *daemon)
 	struct wire *wire = wire_open(daemon_public(daemon));
 
 	wire_put(wire, "GET / HT");
-	await_at_least(daemon, "rmsd_http_request_bytes_total", before + 8);
+	daemon_await_metric(daemon, "rmsd_http_request_bytes_total", before + 8);
 	return wire;
 }
 
@@ -201,7 +190,7 @@ static void a_parked_request_is_answered_behind_unsent_replies(void **state)
 		struct wire *wire = begin_unread(daemon, rows[i].request, &worker);
 
 		daemon_do(daemon, worker, "kill");
-		await_at_least(daemon, "rmsd_connections_rehomed_total", 1);
+		daemon_await_metric(daemon, "rmsd_connections_rehomed_total", 1);
 		outlast_header_timeout(daemon);
 		expect_both(daemon, wire);
 		if (rows[i].ends)
@@ -260,7 +249,7 @@ static void no_memory_for_a_reply_ends_its_connection(void **state)
 	for (unsigned i = 0; i < 6; i++)
 		wire_putf(wire, "GET /big/%d" HEAD_END, KB_EACH);
 	wire_put(wire, "GET /slow/10" HEAD_END BEHIND);
-	await_at_least(daemon, "rmsd_http_errors_total", 1);
+	daemon_await_metric(daemon, "rmsd_http_errors_total", 1);
 	assert_true(daemon_metric(daemon, "rmsd_http_errors_total", "reason=\"memory\"", NULL) >= 1);
 	end = wire_read_all(wire, &bytes, &len);
 	expect_prefix(bytes, len, KB_EACH);
@@ -282,7 +271,7 @@ static void a_client_that_says_no_more_and_takes_nothing_costs_nothing_after_a_m
 	for (unsigned i = 0; i < N; i++)
 		wire_put(wire, request);
 	wire_shut(wire);
-	await_at_least(daemon, "rmsd_http_response_bytes_total", 1);
+	daemon_await_metric(daemon, "rmsd_http_response_bytes_total", 1);
 	worker = find_holder(daemon);
 	daemon_do(daemon, worker, "kill");
 	assert_true(daemon_metric(daemon, "rmsd_connections_rehomed_total", NULL) == 1);
