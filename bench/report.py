@@ -6,7 +6,7 @@ import targets
 from figures import judge, width, NOISY_SPREAD
 from servers import title
 
-PARTS = ("closed", "rate", "locust", "scale")
+PARTS = ("closed", "rate", "locust", "scale", "log")
 NAMES = {"requests_per_second": "requests/s", "cpu_seconds_per_million": "CPU s per million", "p99_ms": "p99"}
 
 
@@ -60,7 +60,7 @@ def closed_part(part, names):
               "not. System calls are of a second of their own.", ""]
     if any(cell in part["table"] for cell in ("4k", "64k", "1m")):
         lines += ["rmsd serves no files: of 4 KiB, 64 KiB and 1 MiB its figures are an app's that replies with "
-                  "bytes from memory, which are copied, "
+                  "bytes it has in memory for good (rms_reply_static()), "
                   "beside files that nginx sends by sendfile and h2o from its cache.", ""]
     lines += pictures(names)
     for cell, kinds in part["table"].items():
@@ -156,6 +156,19 @@ def scale_part(part, names):
     return lines + table(head, rows)
 
 
+def log_part(part, _):
+    rows = [(form, three(row["requests_per_second"], 0), three(row["cpu_seconds_per_million"]),
+             "" if form == "off" else three(row["cpu_ratio"]), middle(row["p99_ms"]), row["errors"], row["missing"])
+            for form, row in part["table"].items()]
+    return ["## Access log", "", *measured_on(part),
+            f"{part['connections']} connections, the log in a file of the directory for what is temporary. CPU: of all "
+            "threads, the writing one too, until all is written.", "",
+            ("**The machine was disturbed**: " if part["noise"]["disturbed"] else "Noise: ") +
+            noise_line(part["noise"]) + ".", "",
+            *table(("access log", "requests/s", "CPU s per million", "divided by off's", "p99 ms", "errors",
+                    "lines missing"), rows)]
+
+
 def one(value):
     return {"min": value, "median": value, "max": value, "n": 1}
 
@@ -228,8 +241,20 @@ def must_locust(part):
              judge(one(part["rmsd_cpu_percent"]), "<=", targets.USERS_CPU_PERCENT))]
 
 
-MUST = {"closed": must_closed, "rate": must_rate, "locust": must_locust, "scale": must_scale}
-WRITTEN = {"closed": closed_part, "rate": rate_part, "locust": locust_part, "scale": scale_part}
+def must_log(part):
+    rows = []
+    for form, row in part["table"].items():
+        if form != "off" and row["cpu_ratio"]:
+            rows.append((f"access log, {form}", "CPU of a request, divided by that without", f"<= {targets.LOG_RATIO}",
+                         three(row["cpu_ratio"]), judge(row["cpu_ratio"], "<=", targets.LOG_RATIO, part["noise"])))
+            rows.append((f"access log, {form}", "lines missing", "<= 0", row["missing"],
+                         judge(one(row["missing"]), "<=", 0)))
+    return rows
+
+
+MUST = {"closed": must_closed, "rate": must_rate, "locust": must_locust, "scale": must_scale, "log": must_log}
+WRITTEN = {"closed": closed_part, "rate": rate_part, "locust": locust_part, "scale": scale_part,
+           "log": log_part}
 
 
 def write(directory):
