@@ -310,7 +310,7 @@ static void a_client_may_leave_while_it_is_delayed(void **state)
 	unsigned i;
 
 	(void)state;
-	add(daemon, "delay=50ms&ttl=1m&path=/count");
+	add(daemon, "delay=1s&ttl=1m&path=/count");
 	for (i = 0; i < 20; i++) {
 		struct wire *wire = wire_open(daemon_public(daemon));
 
