@@ -230,7 +230,7 @@ static void prometheus_sees_each_request_each_loss_and_each_drill(void **state)
 		daemon_stop(daemon);
 		return;
 	}
-	assert_int_equal(daemon_ctl(daemon, "drill", "--kill", "app1", "--duration=4s", "--connections=10",
+	assert_int_equal(daemon_ctl(daemon, "drill", "--kill", "app1", "--duration=8s", "--connections=10",
 				 "--rate=100", "--max-pause=60s", "--max-detect=60s", NULL)
 				 ->status,
 		0);
