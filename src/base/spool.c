@@ -317,7 +317,8 @@ static bool write_feed(struct spool *spool, struct spool_feed *feed, bool *any)
 	const struct ring *ring = &feed->ring;
 	uint64_t end = atomic_load_explicit(&ring->head, memory_order_acquire);
 
-	while (atomic_load_explicit(&ring->tail, memory_order_relaxed) + spool->done < end) {
+	/* A line that came meanwhile, and was taken in part, is finished: done is of this feed's alone. */
+	while (spool->done || atomic_load_explicit(&ring->tail, memory_order_relaxed) < end) {
 		*any = true;
 		if (!write_some(spool, feed))
 			return false;

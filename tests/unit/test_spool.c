@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +24,31 @@ static void put_line(struct spool_feed *feed, const char *line)
 	assert_non_null(at);
 	memcpy(at, line, strlen(line));
 	spool_put(feed, strlen(line));
+}
+
+/* What the next two calls of writev() do; 0 of them: nothing more. */
+static struct {
+	unsigned calls;
+	void (*first)(void);
+	size_t most; /* of the second: so many bytes are taken */
+} script;
+
+/* In place of libc's. A terminal, or a socket, takes a part of a line where a pipe would take none. */
+ssize_t writev(int fd, const struct iovec *pieces, int n) /* NOLINT: its names are libc's own */
+{
+	struct iovec part = pieces[0];
+
+	switch (script.calls) {
+	case 2: script.first(); break;
+	case 1:
+		part.iov_len = script.most;
+		pieces = &part;
+		n = 1;
+		break;
+	default: return pwritev2(fd, pieces, n, -1, 0);
+	}
+	script.calls--;
+	return pwritev2(fd, pieces, n, -1, 0);
 }
 
 static void fill(char line[RING_LINE_MAX])
@@ -141,9 +167,62 @@ static void a_pipe_that_is_read_slowly_gets_the_lines_of_who_has_ended(void **st
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static struct spool_feed *busy;
+
+static void put_third(void)
+{
+	put_line(busy, "the third\n");
+}
+
+/* It comes when the others were counted already: what is next is its rest all the same, and no other feed's line. */
+static void a_line_that_is_taken_in_part_is_finished_before_another(void **state)
+{
+	enum { LONG = 3000 };
+	char dir[] = "/tmp/test_spool.XXXXXX";
+	char path[64], line[LONG + 1], said[4 * LONG];
+	struct spool_feed *other;
+	struct spool *spool;
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/pipe", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDWR | O_NONBLOCK);
+	assert_true(fd >= 0);
+	assert_int_equal(spool_create(path, &spool), 0);
+	assert_int_equal(spool_open(spool), 0);
+	busy = spool_open_feed(spool);
+	other = spool_open_feed(spool);
+	assert_non_null(busy);
+	assert_non_null(other);
+	memset(line, 'x', LONG - 1);
+	strcpy(line + LONG - 1, "\n");
+	put_line(busy, line);
+	put_line(busy, line);
+	put_line(other, "the other's\n");
+	script.first = put_third;
+	script.most = LONG + 5;
+	script.calls = 2;
+	assert_int_equal(spool_start(spool), 0);
+	assert_true(spool_stop(spool));
+	spool_destroy(spool);
+	while ((n = read(fd, said + len, sizeof(said) - 1 - len)) > 0)
+		len += (size_t)n;
+	said[len] = '\0';
+	close(fd);
+	assert_true(len > 2 * LONG);
+	assert_string_equal(said + (size_t)2 * LONG, "the third\nthe other's\n");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_that_is_taken_in_part_is_finished_before_another),
 		cmocka_unit_test(a_pipe_that_is_read_slowly_gets_the_lines_of_who_has_ended),
 		cmocka_unit_test(what_was_written_before_a_rotation_goes_to_the_old_file),
 	};
