@@ -78,21 +78,31 @@ static bool turn_loop(struct pollset *set)
 	return uv_run(set->loop, UV_RUN_NOWAIT) && !set->stopped;
 }
 
+/* In ms, -1 for ever. 0 also when there is a handle of which the loop's own set does not know yet, or one to close. */
+static int loop_timeout(const uv_loop_t *loop)
+{
+#if UV_VERSION_HEX < 0x012c00
+	/* libuv before 1.44 leaves out the former. */
+	if (loop->watcher_queue[0] != (const void *)loop->watcher_queue)
+		return 0;
+#endif
+	return uv_backend_timeout(loop);
+}
+
 bool pollset_turn(struct pollset *set, bool wait)
 {
-	/* 0 also when there is a handle of which the set does not know yet, or one to close. */
-	int timeout = uv_backend_timeout(set->loop);
+	int timeout = loop_timeout(set->loop);
 
 	if (timeout > 0) {
 		/* It counts from the loop's time, and what was called since then has taken some. */
 		uv_update_time(set->loop);
-		timeout = uv_backend_timeout(set->loop);
+		timeout = loop_timeout(set->loop);
 	}
 	if (set->due || !timeout) {
 		if (!turn_loop(set))
 			return false;
 		/* Something was done: it is for the caller to say whether to wait for more. */
-		if (!set->n && uv_backend_timeout(set->loop))
+		if (!set->n && loop_timeout(set->loop))
 			return true;
 		timeout = 0;
 	}

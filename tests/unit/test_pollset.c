@@ -307,6 +307,31 @@ static void a_timer_does_not_wait_again_for_the_time_that_events_took(void **sta
 	assert_int_equal(f->a.fired, 1);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct watch *watch = poll->data;
+
+	assert_int_equal(status, 0);
+	assert_int_equal(events, UV_READABLE);
+	watch->fired++;
+	uv_close((uv_handle_t *)poll, NULL);
+}
+
+/* The loop tells its own set of it when it turns, and nothing else may make it. */
+static void a_handle_that_events_start_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	static uv_poll_t poll;
+
+	send_byte(f, 0);
+	assert_int_equal(uv_poll_init(&f->a.loop, &poll, f->pairs[0][0]), 0);
+	poll.data = &f->a;
+	assert_int_equal(uv_poll_start(&poll, UV_READABLE, on_poll), 0); /* on_events() could have started it */
+	turn(&f->a, false);
+	turn(&f->a, false);
+	assert_int_equal(f->a.fired, 1);
+}
+
 static void it_is_over_when_the_loop_is_stopped_or_has_nothing_left(void **state)
 {
 	struct fixture *f = *state;
@@ -341,6 +366,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_timer_counts_from_the_event_that_starts_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_timer_does_not_wait_again_for_the_time_that_events_took, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_handle_that_events_start_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			it_is_over_when_the_loop_is_stopped_or_has_nothing_left, setup, teardown),
 	};
