@@ -103,11 +103,12 @@ static enum loss_fate take(struct mover *mover, struct worker *from, struct serv
 {
 	bool running = slot->request != NULL;
 	int status = slot->streamed ? slot->request->reply.status : 0;
+	unsigned ran = slot->lost + 1u; /* asked first: without memory it is not lost, and not counted as that */
 	enum loss_fate fate = conn_detach(service, slot, kind, now);
 
 	if (running && slot->counted && service->access && (fate == FATE_RESET || fate == FATE_CLOSES))
-		access_unanswered(service, from->control, slot, status, fate == FATE_RESET ? CAUSE_CUT : CAUSE_BROKEN,
-			slot->lost);
+		access_unanswered(
+			service, from->control, slot, status, fate == FATE_RESET ? CAUSE_CUT : CAUSE_BROKEN, ran);
 	if (running && fate == FATE_RESET)
 		rerun_account_cut(from, slot, status);
 	else if (running && fate != FATE_CLOSES)
