@@ -25,8 +25,10 @@ struct conf;
 struct service;
 struct slot;
 
-/* Control thread, before there are others; limit: of descriptors. conf is borrowed. 0, *out NULL if the log is off; or
- * a negative UV_ code. */
+/*
+ * Control thread, before there are others; limit: of descriptors. conf is borrowed. 0, *out NULL if the log is off; or
+ * a negative UV_ code.
+ */
 int access_log_create(const struct conf *conf, int limit, struct access_log **out);
 /* All of these accept NULL. The first two: 0 or a negative UV_ code. */
 int access_log_open(struct access_log *log);
@@ -44,8 +46,10 @@ struct access *access_open(struct access_log *log, const char *worker);
 /* Its lines are written all the same. Accepts NULL. */
 void access_close(struct access *access);
 
-/* The owner's thread, under its lock: the slot's first request has its reply, with body_len bytes of body, if it may
- * have one. */
+/*
+ * The owner's thread, under its lock: the slot's first request has its reply, with body_len bytes of body, if it may
+ * have one.
+ */
 void access_answered(struct service *service, const struct slot *slot, const struct reply *reply, uint64_t body_len);
 /*
  * Who has the owner's lock: it will have none. shard: the caller's own. status: of the part that was sent; 0: nothing.

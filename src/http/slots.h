@@ -16,7 +16,7 @@
  *     close(fd), the last access. The word holds a generation: an event that was on its way to an old owner, or for an
  *     old connection of the same fd, finds another word and is dropped.
  *  4. A slot at rest holds only memory of its own, or static memory of the app's. While its owner works on it, in and
- * out may point into the owner's buffers (capacity 0); conn_detach() copies them for the next one.
+ *     out may point into the owner's buffers (capacity 0); conn_detach() copies them for the next one.
  *
  * Thread: see each function.
  */

@@ -18,8 +18,7 @@ static const char *const tones[] = { [PLAIN] = "",
 
 enum {
 	LEVELS = 9,
-	/* What workers leave free: of FEW_ROWS for both or more, room for events; of fewer, an empty row and the keys.
-	 */
+	/* What workers leave free: of FEW_ROWS or more, room for events; of fewer, an empty row and the keys. */
 	EVENT_ROWS = 5,
 	FEW_ROWS = 15,
 	FOOT_ROWS = 2,

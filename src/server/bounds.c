@@ -10,7 +10,7 @@
 enum {
 	MEMORY_APART = 256 * 1024, /* a block from this size on goes back to the system when it is freed */
 	MEMORY_KEPT = 512 * 1024,  /* and of others what an arena has free at its end, from this size on */
-	LIMIT_MAX = 1048576,                             /* descriptors used, however many there may be */
+	LIMIT_MAX = 1048576,       /* descriptors used, however many there may be */
 	RESERVE = 64 + REFUSAL_KEPT + ADMIN_CONNECTIONS, /* the first: the log, libraries, an accept on its way */
 	RESERVE_ENDING = 4 * 8, /* threads beyond the workers' own that have lost their connections */
 	RESERVE_WORKER = 8,     /* a loop and its set, twice while one ends and one starts; its listener */
@@ -19,8 +19,8 @@ enum {
 };
 
 /*
- * glibc raises both for good, up to 32 MiB and twice that, to the largest block that was ever freed: one large body, and
- * what a peak took stays with the process.
+ * glibc raises both for good, up to 32 MiB and twice that, to the largest block that was ever freed: one large body,
+ * and what a peak took stays with the process.
  */
 void bounds_return_memory(void)
 {

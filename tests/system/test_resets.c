@@ -20,7 +20,8 @@
 enum {
 	ROUNDS = 5,
 	CONNECTIONS = 1500,
-	LEFT_KB = 6144, /* what threads keep for the next time, and so much of a connection: its slot, holes in arenas */
+	LEFT_KB =
+		6144, /* what threads keep for the next time, and so much of a connection: its slot, holes in arenas */
 	LEFT_OF_CONNECTION_KB = 1,
 };
 
