@@ -103,6 +103,14 @@ static void read_field(struct head *head, const char *line, size_t len)
 	}
 }
 
+/* Up to a CR that ends no line, and with it: what is behind may be meant as a field, with a secret. */
+static size_t line_len(const char *line, size_t len)
+{
+	const char *stray = memchr(line, '\r', len);
+
+	return stray ? (size_t)(stray + 1 - line) : len;
+}
+
 /* Up to the empty line, or as far as it goes: of a request that was refused it may be anything. */
 static struct head read_head(const char *at, size_t len)
 {
@@ -124,7 +132,7 @@ static struct head read_head(const char *at, size_t len)
 		if (n && at[n - 1] == '\r')
 			n--;
 		if (first)
-			head.line = (struct text){ at, n };
+			head.line = (struct text){ at, line_len(at, n) };
 		else if (!n)
 			break;
 		else
@@ -240,13 +248,18 @@ static char *put_text(char *at, const char *end, struct text text, bool json)
 /* Up to the last '@' of an authority: the name and password in front of a host. Empty: there is none. */
 static struct text find_user(struct text text)
 {
-	const char *scheme = memchr(text.at, '@', text.len) ? memmem(text.at, text.len, "://", 3) : NULL;
 	const char *host, *path, *user;
 	size_t len;
 
-	if (!scheme)
+	if (!memchr(text.at, '@', text.len))
 		return (struct text){ 0 };
-	host = scheme + 3;
+	host = memmem(text.at, text.len, "://", 3);
+	if (host)
+		host += 3;
+	else if (text.len > 1 && text.at[0] == '/' && text.at[1] == '/')
+		host = text.at + 2;
+	else
+		host = text.at; /* of CONNECT; a path's own slash ends it at once */
 	len = text.len - (size_t)(host - text.at);
 	path = memchr(host, '/', len);
 	user = memrchr(host, '@', path ? (size_t)(path - host) : len);
