@@ -76,10 +76,22 @@ void answer_status(struct service *service, struct slot *slot, struct reply *rep
 	reply->body = NULL; /* body ends here */
 }
 
+bool answer_is_to_head(const struct slot *slot)
+{
+	static const char line[] = "\r\nHEAD ";
+	const size_t len = slot->in_len - slot->in_off;
+	const char *bytes;
+
+	if (len < sizeof(line) - 1)
+		return false;
+	bytes = slot->in + slot->in_off;
+	return !memcmp(bytes, line + 2, sizeof(line) - 3) || !memcmp(bytes, line, sizeof(line) - 1);
+}
+
 void answer_bad(struct service *service, struct slot *slot, const struct message *message)
 {
 	struct reply reply = {
-		.status = message->error, .head_only = message->method == HTTP_HEAD, .cause = CAUSE_BAD_REQUEST
+		.status = message->error, .head_only = answer_is_to_head(slot), .cause = CAUSE_BAD_REQUEST
 	};
 	enum metrics_error error = ERROR_BAD_REQUEST;
 

@@ -29,6 +29,11 @@ void answer_end(struct service *service, struct slot *slot, const struct rms_req
  * JSON that its verbs answer with. The rest of reply is the caller's.
  */
 void answer_status(struct service *service, struct slot *slot, struct reply *reply, const char *more);
+/*
+ * Whether the request at the front of slot's input, which may be bad or not whole, is for HEAD: its sender expects no
+ * body then, also of an error (RFC 9110 section 9.3.2).
+ */
+bool answer_is_to_head(const struct slot *slot);
 /* Refuses what cannot be understood, after the replies to what came before it; nothing behind it is looked at. */
 void answer_bad(struct service *service, struct slot *slot, const struct message *message);
 /* Tells why slot.refuse: the request, which was lost with its worker, is not run. The rest of reply is the caller's. */

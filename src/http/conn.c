@@ -143,7 +143,7 @@ static bool is_line_too_many(const struct slot *slot)
 /* There is no memory to wait for the rest of slot's request, or to keep the one that its handler has. */
 static void refuse_full(struct service *service, struct slot *slot) REQUIRES(service->owner.lock)
 {
-	struct reply reply = { .status = 503, .cause = CAUSE_MEMORY };
+	struct reply reply = { .status = 503, .head_only = answer_is_to_head(slot), .cause = CAUSE_MEMORY };
 
 	/* RFC 9110 section 10.2.3: not where something ran, here or with a worker that was lost. */
 	if (!slot->request && !slot->lost && !slot->refuse) {
@@ -469,6 +469,7 @@ void conn_expire(struct service *service, struct slot *slot, int fd)
 	case CONN_READING:
 		metrics_add(service->set.shard, METRIC_errors + ERROR_TIMEOUT, 1);
 		handling_abandon(service, slot);
+		reply.head_only = answer_is_to_head(slot);
 		answer_status(service, slot, &reply, "the request did not come in time");
 		slot->closed_reason = CLOSED_TIMEOUT;
 		slot->linger = true;

@@ -253,6 +253,17 @@ static llhttp_errno_t feed_lines(struct message *message, const char *bytes, siz
 	return llhttp_execute(&message->llhttp, bytes + fed, scan->lines - fed);
 }
 
+/*
+ * behind: the byte behind the target. llhttp expects HTTP/2 of PRI, whatever version the line names: in HTTP/1 it is a
+ * method that nobody has.
+ */
+static enum message_status refuse_version(struct message *message, const char *behind)
+{
+	if (message->llhttp.method == HTTP_PRI && behind[sizeof(" HTTP/") - 1] == '1')
+		return refuse(message, 501, "method not implemented");
+	return refuse(message, 505, "HTTP version not supported");
+}
+
 /* llhttp knows a list of methods and of versions, and has one error for what is not on it and what is none at all. */
 static enum message_status refuse_head(struct message *message, llhttp_errno_t err, const char *bytes)
 {
@@ -273,7 +284,7 @@ static enum message_status refuse_head(struct message *message, llhttp_errno_t e
 	if (err == HPE_INVALID_VERSION && left >= sizeof(" HTTP/2.0\r\n") - 1 && !memcmp(behind, " HTTP/", 6) &&
 		behind[6] >= '0' && behind[6] <= '9' && behind[7] == '.' && behind[8] >= '0' && behind[8] <= '9' &&
 		behind[9] == '\r')
-		return refuse(message, 505, "HTTP version not supported");
+		return refuse_version(message, behind);
 	return refuse(message, 400, llhttp_get_error_reason(&message->llhttp));
 }
 
@@ -335,8 +346,9 @@ static enum message_status feed_head(struct message *message, const char *bytes,
 	if (err == HPE_OK) {
 		if (scan.status)
 			return refuse(message, scan.status, scan.reason);
-		/* The one head that llhttp does not end: PRI, of HTTP/2. */
-		return scan.end ? refuse(message, 505, "HTTP/2 preface") : MESSAGE_PARTIAL;
+		/* The one head that llhttp does not end: PRI's. */
+		return scan.end ? refuse_version(message, bytes + message->target.at + message->target.len)
+				: MESSAGE_PARTIAL;
 	}
 	assert(err == HPE_PAUSED && scan.end);
 	if (!head_check(message, bytes))

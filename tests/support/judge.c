@@ -164,6 +164,14 @@ static void judge_rest(struct judge_case *c, const struct oracle_request *reques
 	}
 }
 
+/* Whether HEAD comes first, but for the one empty line that is forgiven: the server knows, whatever is wrong behind. */
+static bool begins_with_head(const char *at, size_t len)
+{
+	const size_t skip = len > 2 && !memcmp(at, "\r\n", 2) ? 2 : 0;
+
+	return len - skip > 5 && !memcmp(at + skip, "HEAD ", 5);
+}
+
 void judge_replies(struct judge_case *c, struct oracle_request *request)
 {
 	struct answer answer = { 0 };
@@ -171,12 +179,13 @@ void judge_replies(struct judge_case *c, struct oracle_request *request)
 	while (c->at < c->sent_len) {
 		const char *came;
 		enum parse parsed;
+		bool head = begins_with_head(c->sent + c->at, c->sent_len - c->at);
 		bool refused, continued = false;
 
 		oracle_read(c->sent + c->at, c->sent_len - c->at, request);
 		for (;;) {
 			came = c->came + c->whole;
-			parsed = parse_answer(came, c->came_len - c->whole, request->head, &answer);
+			parsed = parse_answer(came, c->came_len - c->whole, head || request->head, &answer);
 			if (parsed != PARSE_WHOLE || answer.status != 100)
 				break;
 			if (!request->expects || continued)
@@ -189,8 +198,9 @@ void judge_replies(struct judge_case *c, struct oracle_request *request)
 			return;
 		}
 		c->whole += answer.head_len + answer.body_len;
-		/* A refusal may come before the server knows that this is HEAD: then it has a body. */
-		if (request->head && answer.close && answer.status >= 400 && c->came_len - c->whole == answer.length)
+		/* More empty lines are refused before HEAD is seen: then the reply has a body. */
+		if (request->head && !head && answer.close && answer.status >= 400 &&
+			c->came_len - c->whole == answer.length)
 			c->whole = c->came_len;
 		refused = request->verdict == ORACLE_REFUSE || request->verdict == ORACLE_PARTIAL;
 		if (refused && !is_refusal(request, &answer))

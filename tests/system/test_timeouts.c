@@ -94,6 +94,12 @@ static void the_next_head_has_a_time_of_its_own(void **state)
 	assert_int_equal(wire_end(wire, 900), WIRE_QUIET);
 	wire_put(wire, "GET /");
 	expect_408(wire, "begun long after a reply");
+	/* Who asked for a head alone gets no more of an error either (RFC 9110 section 9.3.2). */
+	wire = wire_open(daemon_public(daemon));
+	wire_put(wire, "HEAD /echo/3 HTTP/1.1\r\nHo");
+	assert_int_equal(wire_reply_head(wire)->status, 408);
+	wire_expect_eof(wire);
+	wire_close(wire);
 	daemon_stop(daemon);
 }
 
