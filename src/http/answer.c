@@ -78,14 +78,13 @@ void answer_status(struct service *service, struct slot *slot, struct reply *rep
 
 bool answer_is_to_head(const struct slot *slot)
 {
-	static const char line[] = "\r\nHEAD ";
-	const size_t len = slot->in_len - slot->in_off;
-	const char *bytes;
+	static const char method[] = "HEAD ";
+	uint32_t at = slot->in_off;
 
-	if (len < sizeof(line) - 1)
-		return false;
-	bytes = slot->in + slot->in_off;
-	return !memcmp(bytes, line + 2, sizeof(line) - 3) || !memcmp(bytes, line, sizeof(line) - 1);
+	/* RFC 9112 section 2.2: a line too many in front. */
+	if (slot->in_len - at >= 2 && !memcmp(slot->in + at, "\r\n", 2))
+		at += 2;
+	return slot->in_len - at >= sizeof(method) - 1 && !memcmp(slot->in + at, method, sizeof(method) - 1);
 }
 
 void answer_bad(struct service *service, struct slot *slot, const struct message *message)

@@ -96,7 +96,7 @@ static void the_next_head_has_a_time_of_its_own(void **state)
 	expect_408(wire, "begun long after a reply");
 	/* Who asked for a head alone gets no more of an error either (RFC 9110 section 9.3.2). */
 	wire = wire_open(daemon_public(daemon));
-	wire_put(wire, "HEAD /echo/3 HTTP/1.1\r\nHo");
+	wire_put(wire, "HEAD ");
 	assert_int_equal(wire_reply_head(wire)->status, 408);
 	wire_expect_eof(wire);
 	wire_close(wire);
