@@ -175,7 +175,7 @@ static void many_ranges_cost_no_more_than_one_reply(void **state)
 		reply_expect(reply, 200, NULL);
 		assert_int_equal(reply->body_len, 4096);
 		/* Too much for a head. */
-		reply_expect(wire_reply(more[i]), 431, NULL);
+		reply_expect(wire_reply_head(more[i]), 431, NULL);
 		wire_expect_eof(more[i]);
 	}
 	end(wires, n);
