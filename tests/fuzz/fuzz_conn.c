@@ -225,7 +225,7 @@ static void read_requests(const char *bytes, size_t len)
 		FUZZ_CHECK(asked.n < REPLIES_MAX - 1, "too many requests");
 		message_init(&message);
 		status = message_feed(&message, serving_limits(), bytes, len);
-		*item = (struct asked){ .head = message.method == HTTP_HEAD };
+		*item = (struct asked){ .head = replies_are_to_head(bytes, len) };
 		if (status == MESSAGE_COMPLETE && is_echo(&message, bytes)) {
 			item->echo = true;
 			item->body = bytes + message.body.at;

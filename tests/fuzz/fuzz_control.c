@@ -128,7 +128,7 @@ static void read_requests(const char *bytes, size_t len)
 		FUZZ_CHECK(n_asked < REPLIES_MAX, "too many requests");
 		message_init(&message);
 		status = message_feed(&message, serving_limits(), bytes, len);
-		methods[n_asked] = message.method == HTTP_HEAD ? 'H' : ' ';
+		methods[n_asked] = replies_are_to_head(bytes, len) ? 'H' : ' ';
 		message_finish(&message);
 		bytes += message.length;
 		len -= message.length;

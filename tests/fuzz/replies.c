@@ -134,6 +134,13 @@ static const char *read_one(struct reply_read *reply, const char *at, const char
 	return at + framing.length;
 }
 
+bool replies_are_to_head(const char *bytes, size_t len)
+{
+	const size_t skip = len >= 2 && !memcmp(bytes, "\r\n", 2) ? 2 : 0;
+
+	return len - skip >= 5 && !memcmp(bytes + skip, "HEAD ", 5);
+}
+
 void replies_read(struct replies *replies, const char *bytes, size_t len, bool (*has_body)(void *arg, unsigned i),
 	void *arg, bool cut_short)
 {

@@ -28,6 +28,8 @@ struct replies {
 	unsigned continues; /* 100s */
 };
 
+/* Whether the request that bytes begin with, be it bad or not whole, is for HEAD: no reply to it has a body. */
+bool replies_are_to_head(const char *bytes, size_t len);
 /*
  * Reads all of them; whatever is not HTTP/1.1 ends the process. has_body(arg, i): whether the request that reply i
  * answers lets it have one. cut_short: the last one may lack its end.
