@@ -63,12 +63,12 @@ static void say_goodbye(struct service *service, struct slot *slot, int fd) REQU
 {
 	bool unread = slot->linger || slot->in_off < slot->in_len;
 
+	/* Closing with unread input makes the kernel send a reset, which may overtake the reply (RFC 9112 9.6). */
+	shutdown(fd, SHUT_WR);
 	if (!unread || slot->eof) {
 		end(service, slot, fd, slot->closed_reason, false);
 		return;
 	}
-	/* Closing with unread input makes the kernel send a reset, which may overtake the reply (RFC 9112 9.6). */
-	shutdown(fd, SHUT_WR);
 	slot->in_off = slot->in_len;
 	transfer_drop_input(service->set.slots, slot);
 	handling_drop_message(service->set.slots, slot);

@@ -273,6 +273,12 @@ static bool keep_tail(struct service *service, struct slot *slot, size_t n)
 	return true;
 }
 
+/* The last bytes of a connection leave in one segment with its end: conn.c's shutdown(), in the same turn. */
+static int flags_of(const struct slot *slot)
+{
+	return slot->close_after && !slot->request ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+}
+
 /* The batch and its tail, when the slot has nothing. */
 __attribute__((noinline)) static enum transfer send_apart(struct service *service, struct slot *slot, int fd)
 	REQUIRES(service->owner.lock)
@@ -282,7 +288,7 @@ __attribute__((noinline)) static enum transfer send_apart(struct service *servic
 		{ (char *)service->tail.bytes, service->tail.len },
 	};
 	const struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-	ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	ssize_t sent = sendmsg(fd, &message, flags_of(slot));
 	size_t n = sent > 0 ? (size_t)sent : 0;
 
 	if (sent < 0 && failed() == TRANSFER_BROKEN) {
@@ -312,7 +318,7 @@ __attribute__((noinline)) static enum transfer send_own(struct service *service,
 		if (kept(service, is_kept && keep_all(service, slot, 0)) == TRANSFER_BROKEN)
 			return TRANSFER_BROKEN;
 	}
-	n = send(fd, slot->out + slot->out_off, slot->out_len - slot->out_off, MSG_NOSIGNAL);
+	n = send(fd, slot->out + slot->out_off, slot->out_len - slot->out_off, flags_of(slot));
 	if (n < 0)
 		return failed();
 	metrics_add(service->set.shard, METRIC_response_bytes, (uint64_t)n);
@@ -342,7 +348,7 @@ enum transfer transfer_send(struct service *service, struct slot *slot, int fd)
 		settle_debt(service, slot);
 		return TRANSFER_DONE;
 	}
-	n = send(fd, batch->data, batch->len, MSG_NOSIGNAL);
+	n = send(fd, batch->data, batch->len, flags_of(slot));
 	if (n < 0 && failed() == TRANSFER_BROKEN) {
 		outbuf_reset(batch, BATCH_KEEP);
 		return TRANSFER_BROKEN;

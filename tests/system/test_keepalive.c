@@ -12,6 +12,7 @@
 
 #include "support/daemon.h"
 #include "support/keep.h"
+#include "support/running.h"
 
 /* Lets what was written arrive as a read of its own; nothing tells when the other side has read. */
 static void let_it_be_read(void)
@@ -271,6 +272,26 @@ static void what_follows_a_closing_request_is_not_answered(void **state)
 	daemon_stop(daemon);
 }
 
+/* They meet a closed door, and the kernel sends a reset for them; the reply is on its way before that. */
+static void bytes_behind_the_last_request_cost_no_reply(void **state)
+{
+	static const char *const paths[] = { "busy/50", "big/100" };
+	struct daemon *daemon = daemon_start("testapp", "", NULL);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct wire *wire = wire_open(daemon_public(daemon));
+
+		wire_putf(wire, "GET /%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", paths[i]);
+		if (!i)
+			running_await(daemon, 1);
+		wire_put(wire, "\r\n");
+		assert_int_equal(wire_reply(wire)->status, 200);
+		wire_close(wire);
+	}
+	daemon_stop(daemon);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +303,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_client_that_expects_100_is_told_to_go_on, daemon_cleanup),
 		cmocka_unit_test_teardown(a_deferred_reply_keeps_its_place, daemon_cleanup),
 		cmocka_unit_test_teardown(a_deferred_reply_keeps_no_one_else_waiting, daemon_cleanup),
+		cmocka_unit_test_teardown(bytes_behind_the_last_request_cost_no_reply, daemon_cleanup),
 		cmocka_unit_test_teardown(an_idle_connection_is_closed_in_silence, daemon_cleanup),
 		cmocka_unit_test_teardown(requests_keep_a_connection_from_growing_idle, daemon_cleanup),
 		cmocka_unit_test_teardown(the_empty_line_before_a_request_is_forgiven, daemon_cleanup),
