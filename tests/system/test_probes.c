@@ -119,28 +119,29 @@ static char *path(const char *name)
 	return keepf("%s/%s", scratch, name);
 }
 
-/* Waits until text is in what the tracer wrote. */
-static void await(const char *text)
-{
-	double until = wire_clock_ms() + PATIENCE_MS;
-
-	while (!strstr(program_file(path("out"), NULL), text)) {
-		const char *out = program_file(path("out"), NULL);
-
-		if (wire_clock_ms() > until)
-			fail_msg("the tracer did not say \"%s\", but:\n%s%s", text, out,
-				program_file(path("err"), NULL));
-		pause_ms(5);
-	}
-}
-
-static unsigned count(const char *out, const char *line)
+static unsigned count(const char *out, const char *text)
 {
 	unsigned n = 0;
 
-	for (; (out = strstr(out, line)); out += strlen(line))
+	for (; (out = strstr(out, text)); out += strlen(text))
 		n++;
 	return n;
+}
+
+/* Waits until the tracer has told text this often; it takes from each processor when it comes to it. Returns all of it. */
+static const char *await(const char *text, unsigned times)
+{
+	double until = wire_clock_ms() + PATIENCE_MS;
+
+	for (;; pause_ms(5)) {
+		const char *out = program_file(path("out"), NULL);
+
+		if (count(out, text) >= times)
+			return out;
+		if (wire_clock_ms() > until)
+			fail_msg("the tracer did not say \"%s\" %u times, but:\n%s%s", text, times, out,
+				program_file(path("err"), NULL));
+	}
 }
 
 #define ALONE "unshare", "--mount", "sh", "-c", mounted, "sh", "bpftrace"
@@ -213,18 +214,19 @@ static void a_tracer_sees_each_probe_fire_with_its_arguments(void **state)
 	}
 	daemon_await(daemon, "app1", "up", 1); /* the others have gone */
 	daemon_do(daemon, "app1", "stall?for=5s&force=1");
-	await("\nstall app1 1\n");
-	await("\nrehome app1 app1 on ");
+	await("\nstall app1 1\n", 1);
+	out = await("\nrehome app1 app1 on ", 1);
+	connection = strstr(out, "\nrehome app1 app1 on ") + strlen("\nrehome app1 app1 on ");
+	connection = keepf(" on %.*s\n", (int)strspn(connection, "0123456789"), connection);
 	wire_expect_alive(wire);
 	wire_close(wire);
-	/* At its end it writes what it has of each processor. */
+	await(keepf("start app1 GET / 1%s", connection), 4);
+	await(keepf("end app1 200 0%s", connection), 4);
+	/* At its end it writes what is left. */
 	assert_int_equal(kill(tracer, SIGINT), 0);
 	(void)program_wait(tracer, PATIENCE_MS);
 	tracer = 0;
 	out = program_file(path("out"), NULL);
-	connection = strstr(out, "\nrehome app1 app1 on ") + strlen("\nrehome app1 app1 on ");
-	connection = keepf(" on %.*s\n", (int)strspn(connection, "0123456789"), connection);
-	assert_int_equal(count(out, keepf("start app1 GET / 1%s", connection)), 4);
 	assert_int_equal(count(out, "start app1 GET / 1"), 4);
 	assert_int_equal(count(out, keepf("end app1 200 0%s", connection)), 4);
 	assert_int_equal(count(out, "start app1 NONSENSE"), 0);
