@@ -41,7 +41,7 @@ enum { ADMIN_CONNECTIONS = 48, ADMIN_CONTROL = 16 };
 int64_t admin_connections(const struct admin *admin);
 /* Gives it a connection just accepted: fd's slot is open, its role ROLE_ADMIN or ROLE_CONTROL. */
 void admin_give(struct admin *admin, int fd);
-/* The control loop turns: to be called every BEAT_MS. */
+/* The control loop turns: to be called about every ADMIN_BEAT_MS; /livez minds when it is two seconds late. */
 enum { ADMIN_BEAT_MS = 50 };
 void admin_beat(struct admin *admin);
 /* Connections are accepted: /readyz may say yes. */

@@ -120,6 +120,12 @@ void accept_refuse(void *arg, int fd)
 	shed(arg, fd, SHED_NO_WORKER, "Service Unavailable: no worker is up\n");
 }
 
+static void give(struct server *server, struct worker *worker, int fd)
+{
+	pulse_slow(&server->pulse, false);
+	fleet_give(server->fleet, worker, fd);
+}
+
 void accept_public(struct listener *listener, int fd, const struct sockaddr *peer)
 {
 	struct server *server = listener->owner;
@@ -134,7 +140,7 @@ void accept_public(struct listener *listener, int fd, const struct sockaddr *pee
 	}
 	if (!open_slot(server, fd, ROLE_PUBLIC, peer))
 		return;
-	fleet_give(server->fleet, worker, fd);
+	give(server, worker, fd);
 }
 
 /* A worker's own port: the connection is pinned to it. */
@@ -149,7 +155,7 @@ void accept_worker(struct listener *listener, int fd, const struct sockaddr *pee
 	}
 	if (!has_room(server, fd) || !open_slot(server, fd, ROLE_WORKER, peer))
 		return;
-	fleet_give(server->fleet, worker, fd);
+	give(server, worker, fd);
 }
 
 /* Who leaves connections open there must not keep others out. */

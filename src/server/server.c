@@ -11,7 +11,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/schedule.h"
 #include "http/access.h"
@@ -43,7 +42,7 @@ static void close_all(struct server *server)
 	refusal_close(&server->refusal);
 	if (server->signals.data)
 		uv_close((uv_handle_t *)&server->signals, NULL);
-	uv_close((uv_handle_t *)&server->beat, NULL);
+	beat_close(&server->beat);
 	uv_close((uv_handle_t *)&server->stopping, NULL);
 }
 
@@ -103,6 +102,7 @@ static void on_stopping(uv_timer_t *timer)
 static void begin_stop(struct server *server)
 {
 	server->phase = PHASE_DRAINING;
+	pulse_slow(&server->pulse, false);
 	server->deadline_ms = now_ms() + server->conf->shutdown_timeout;
 	log_info("rmsd is stopping", "connections=%lld", (long long)fleet_connections(server->fleet));
 	admin_drain(server->admin);
@@ -213,6 +213,7 @@ static void on_event(void *arg, const struct fleet_event *event)
 	struct server *server = arg;
 	bool waiting = false;
 
+	pulse_slow(&server->pulse, false);
 	if (server->admin)
 		admin_tell(server->admin, event);
 	if (event->kind != FLEET_STATE || server->phase != PHASE_STARTING)
@@ -226,15 +227,16 @@ static void on_event(void *arg, const struct fleet_event *event)
 		serve(server);
 }
 
-static void on_beat(uv_timer_t *timer)
+static void on_beat(void *arg)
 {
-	struct server *server = timer->data;
+	struct server *server = arg;
 
-	clock_beat(timer, on_beat, ADMIN_BEAT_MS);
 	if (server->admin)
 		admin_beat(server->admin);
-	if (server->phase == PHASE_RUNNING)
-		accept_relieve(server);
+	if (server->phase != PHASE_RUNNING)
+		return;
+	accept_relieve(server);
+	pulse_slow(&server->pulse, fleet_is_calm(server->fleet));
 }
 
 /* All but those that tell of a fault in the program itself; for every thread that is started from here on. */
@@ -285,7 +287,7 @@ static int build_fleet(struct server *server)
 	int err;
 
 	memcpy(setup.routers, server->routes.routers, sizeof(setup.routers));
-	err = fleet_create(&setup, &server->loop, &server->fleet);
+	err = fleet_create(&setup, &server->pulse, &server->fleet);
 	if (err < 0)
 		return err;
 	for (unsigned i = 0; i < fleet_size(server->fleet); i++)
@@ -433,9 +435,10 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 	server->conf = conf;
 	server->app = app;
 	server->doors.admin.fd = server->doors.control.fd = -1;
-	uv_timer_init(&server->loop, &server->beat);
+	pulse_init(&server->pulse, &server->loop);
+	beat_init(&server->beat, &server->pulse, ADMIN_BEAT_MS, on_beat, server);
 	uv_timer_init(&server->loop, &server->stopping);
-	server->beat.data = server->stopping.data = server;
+	server->stopping.data = server;
 	refusal_init(&server->refusal, &server->loop);
 	faults_init(&server->faults);
 	trace_init();
@@ -461,7 +464,7 @@ enum server_exit server_run(const struct conf *conf, const struct rms_app *app)
 		_exit((int)server->result);
 	}
 	schedule_batch();
-	clock_beat(&server->beat, on_beat, ADMIN_BEAT_MS);
+	beat_start(&server->beat);
 	bounds_tell(conf);
 	privileges_tell(&conf->user);
 	uv_run(&server->loop, UV_RUN_DEFAULT);

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "admin/admin.h"
+#include "base/beat.h"
 #include "front/dispatch.h"
 #include "front/peers.h"
 #include "front/refusal.h"
@@ -46,7 +47,9 @@ struct server {
 	struct dispatch_candidate candidates[DISPATCH_MAX];
 	int signal_fd;
 	uv_poll_t signals;
-	uv_timer_t beat, stopping;
+	struct pulse pulse; /* slow while fleet_is_calm() */
+	struct beat beat;
+	uv_timer_t stopping;
 	uint64_t deadline_ms; /* of the phase */
 	unsigned cut, stop_ticks;
 };

@@ -259,8 +259,9 @@ static void init_worker(struct fleet *fleet, unsigned index)
 	metrics_set(worker->control, METRIC_worker_state + STATE_DOWN, 1);
 }
 
-int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet **out)
+int fleet_create(const struct fleet_setup *setup, struct pulse *pulse, struct fleet **out)
 {
+	uv_loop_t *loop = pulse->loop;
 	unsigned n = setup->conf->workers;
 	struct fleet *fleet = calloc(1, sizeof(*fleet) + n * sizeof(fleet->workers[0]));
 	int err;
@@ -283,10 +284,10 @@ int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet 
 	for (unsigned i = 0; i < n; i++)
 		init_worker(fleet, i);
 	uv_timer_init(loop, &fleet->retry);
-	uv_timer_init(loop, &fleet->watch);
-	fleet->retry.data = fleet->watch.data = fleet;
-	level_start(&fleet->level, fleet, fleet->mover, setup->conf, loop);
-	sweep_start(&fleet->sweep, setup->slots, fleet->mover, loop);
+	fleet->retry.data = fleet;
+	stall_init(fleet, pulse);
+	level_start(&fleet->level, fleet, fleet->mover, setup->conf, pulse);
+	sweep_start(&fleet->sweep, setup->slots, fleet->mover, pulse);
 	*out = fleet;
 	return 0;
 close_orders:
@@ -358,6 +359,24 @@ int64_t fleet_connections(const struct fleet *fleet)
 	return n;
 }
 
+static bool is_at_rest(const struct worker *worker)
+{
+	enum metrics_state state = worker_state(worker);
+
+	return !worker->stuck && !worker->start_at_ms &&
+		(state == STATE_UP || state == STATE_DOWN || state == STATE_FAILED);
+}
+
+bool fleet_is_calm(const struct fleet *fleet)
+{
+	if (fleet_connections(fleet) > 0 || !list_empty(&fleet->taking))
+		return false;
+	for (unsigned i = 0; i < fleet->n_workers; i++)
+		if (!is_at_rest(&fleet->workers[i]))
+			return false;
+	return true;
+}
+
 /* A lock that stays busy belongs to a thread that the process will not wait for either: false. */
 static bool stop(struct worker *worker, struct incarnation *incarnation, unsigned *cut)
 {
@@ -398,7 +417,7 @@ void fleet_close(struct fleet *fleet)
 	level_close(&fleet->level);
 	sweep_close(&fleet->sweep);
 	uv_close((uv_handle_t *)&fleet->retry, NULL);
-	uv_close((uv_handle_t *)&fleet->watch, NULL);
+	beat_close(&fleet->watch);
 }
 
 void fleet_destroy(struct fleet *fleet)

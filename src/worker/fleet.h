@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
+#include "base/beat.h"
 #include "base/list.h"
 #include "base/mailbox.h"
 #include "http/slots.h"
@@ -134,8 +135,8 @@ struct fleet_setup {
 	struct fleet_hooks hooks;
 };
 
-/* Names and shards; no thread yet. 0 or a negative UV_ code. */
-int fleet_create(const struct fleet_setup *setup, uv_loop_t *loop, struct fleet **out);
+/* Names and shards; no thread yet. On the pulse's loop; it is lent until fleet_close(). 0 or a negative UV_ code. */
+int fleet_create(const struct fleet_setup *setup, struct pulse *pulse, struct fleet **out);
 /* Closes its handles on the loop; every incarnation has ended. */
 void fleet_close(struct fleet *fleet);
 void fleet_destroy(struct fleet *fleet); /* accepts NULL; after fleet_close() and a turn of the loop */
@@ -181,6 +182,8 @@ void fleet_close_idle(struct fleet *fleet);
 unsigned fleet_evict(struct fleet *fleet, unsigned roles, unsigned most);
 /* Connections of all workers, and those that one will have in a moment. */
 int64_t fleet_connections(const struct fleet *fleet);
+/* No connection, and no worker on its way up or down: what the fleet looks after can wait for a slow pulse. */
+bool fleet_is_calm(const struct fleet *fleet);
 /* Takes everything down; cut is the number of requests that had no answer yet. Ends by itself: see fleet_running(). */
 void fleet_stop(struct fleet *fleet, unsigned *cut);
 /* Incarnations whose thread has not ended. */

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-#include "base/clock.h"
 #include "worker/fleet.h"
 #include "worker/mover.h"
 
@@ -266,11 +265,10 @@ static void measure(struct level *level)
 	}
 }
 
-static void on_look(uv_timer_t *timer)
+static void on_look(void *arg)
 {
-	struct level *level = timer->data;
+	struct level *level = arg;
 
-	clock_beat(timer, on_look, LEVEL_LOOK_MS);
 	measure(level);
 	refresh(level);
 	if (!level->enabled || level->hashed || uv_is_active((uv_handle_t *)&level->tick))
@@ -284,7 +282,7 @@ static void on_look(uv_timer_t *timer)
 }
 
 void level_start(
-	struct level *level, struct fleet *fleet, struct mover *mover, const struct conf *conf, uv_loop_t *loop)
+	struct level *level, struct fleet *fleet, struct mover *mover, const struct conf *conf, struct pulse *pulse)
 {
 	*level = (struct level){
 		.fleet = fleet,
@@ -297,14 +295,14 @@ void level_start(
 		level->sides[i].weight = fleet_worker(fleet, i)->weight;
 		level->sides[i].share = LEVEL_FULL;
 	}
-	uv_timer_init(loop, &level->look);
-	uv_timer_init(loop, &level->tick);
-	level->look.data = level->tick.data = level;
-	clock_beat(&level->look, on_look, LEVEL_LOOK_MS);
+	uv_timer_init(pulse->loop, &level->tick);
+	level->tick.data = level;
+	beat_init(&level->look, pulse, LEVEL_LOOK_MS, on_look, level);
+	beat_start(&level->look);
 }
 
 void level_close(struct level *level)
 {
-	uv_close((uv_handle_t *)&level->look, NULL);
+	beat_close(&level->look);
 	uv_close((uv_handle_t *)&level->tick, NULL);
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
+#include "base/beat.h"
 #include "conf/conf.h"
 
 struct fleet;
@@ -53,7 +54,8 @@ struct level {
 	struct fleet *fleet;
 	struct mover *mover;
 	bool enabled, hashed;
-	uv_timer_t look, tick;
+	struct beat look;
+	uv_timer_t tick;
 	bool fast;               /* a worker is new: no limit to what moves at once */
 	unsigned ticks_left;     /* of moving; then whoever still has too many keeps them */
 	unsigned uneven;         /* looks in a row */
@@ -68,7 +70,7 @@ struct level {
 };
 
 void level_start(
-	struct level *level, struct fleet *fleet, struct mover *mover, const struct conf *conf, uv_loop_t *loop);
+	struct level *level, struct fleet *fleet, struct mover *mover, const struct conf *conf, struct pulse *pulse);
 void level_close(struct level *level);
 /* worker is up: it gets its share from the others over the next ticks. */
 void level_welcome(struct level *level, struct worker *worker);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/probe.h"
 #include "http/conn.h"
@@ -127,14 +126,13 @@ static void look_at(struct worker *worker, uint64_t span_ns, bool late)
 		stall(worker);
 }
 
-static void on_watch(uv_timer_t *timer)
+static void on_watch(void *arg)
 {
-	struct fleet *fleet = timer->data;
+	struct fleet *fleet = arg;
 	uint64_t now_ns = uv_hrtime(), span_ns = now_ns - fleet->looked_ns;
-	bool late = watchdog_is_late(span_ns, uv_timer_get_repeat(timer));
+	bool late = watchdog_is_late(span_ns, beat_period_ms(&fleet->watch));
 	bool stuck = false;
 
-	clock_beat(timer, on_watch, uv_timer_get_repeat(timer));
 	fleet->looked_ns = now_ns;
 	if (fleet->stopping)
 		return;
@@ -148,10 +146,13 @@ static void on_watch(uv_timer_t *timer)
 	atomic_store_explicit(&fleet->stuck, stuck, memory_order_relaxed);
 }
 
+void stall_init(struct fleet *fleet, struct pulse *pulse)
+{
+	beat_init(&fleet->watch, pulse, watchdog_period_ms(fleet->set.conf->stall_timeout), on_watch, fleet);
+}
+
 void stall_start_watching(struct fleet *fleet)
 {
-	uint64_t period = watchdog_period_ms(fleet->set.conf->stall_timeout);
-
 	fleet->looked_ns = uv_hrtime();
-	clock_beat(&fleet->watch, on_watch, period);
+	beat_start(&fleet->watch);
 }

@@ -24,7 +24,7 @@ struct fleet {
 	struct level level;
 	struct sweep sweep;
 	uv_timer_t retry;   /* active while connections wait to be taken, or a worker drains */
-	uv_timer_t watch;   /* looks at who is stuck, and who is to be started */
+	struct beat watch;  /* looks at who is stuck, and who is to be started */
 	uint64_t looked_ns; /* when watch last did */
 	struct list taking; /* incarnation_loss: whose connections are still to be taken */
 	unsigned running;   /* incarnations that have not ended */
@@ -99,6 +99,7 @@ bool drain_go_on(struct fleet *fleet);
 
 /* stall.c */
 
+void stall_init(struct fleet *fleet, struct pulse *pulse);
 void stall_start_watching(struct fleet *fleet);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-#include "base/clock.h"
 #include "worker/mover.h"
 
 static struct service *find(const struct sweep *sweep, uint32_t id)
@@ -32,32 +31,31 @@ void sweep_look_at(struct sweep *sweep, int fd, uint64_t now_ms)
 		service_kick(service, (word & ~(uint64_t)UINT32_MAX) | (uint32_t)fd);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_beat(void *arg)
 {
-	struct sweep *sweep = timer->data;
+	struct sweep *sweep = arg;
 	uint64_t now_ms = uv_hrtime() / 1000000;
 	int end = slots_end(sweep->slots);
 	int stop = sweep->next + end / SWEEP_SLICES + 1;
 
-	clock_beat(timer, on_timer, SWEEP_TICK_MS);
-	if (stop > end)
+	/* A slow beat is as seldom as a round is otherwise: it takes all of them. */
+	if (stop > end || beat_period_ms(&sweep->beat) != SWEEP_TICK_MS)
 		stop = end;
 	for (int fd = sweep->next; fd < stop; fd++)
 		sweep_look_at(sweep, fd, now_ms);
 	sweep->next = stop < end ? stop : 0;
 }
 
-void sweep_start(struct sweep *sweep, struct slots *slots, struct mover *mover, uv_loop_t *loop)
+void sweep_start(struct sweep *sweep, struct slots *slots, struct mover *mover, struct pulse *pulse)
 {
 	*sweep = (struct sweep){ .slots = slots, .mover = mover };
-	uv_timer_init(loop, &sweep->timer);
-	sweep->timer.data = sweep;
-	clock_beat(&sweep->timer, on_timer, SWEEP_TICK_MS);
+	beat_init(&sweep->beat, pulse, SWEEP_TICK_MS, on_beat, sweep);
+	beat_start(&sweep->beat);
 }
 
 void sweep_close(struct sweep *sweep)
 {
-	uv_close((uv_handle_t *)&sweep->timer, NULL);
+	beat_close(&sweep->beat);
 }
 
 void sweep_add(struct sweep *sweep, struct service *service)

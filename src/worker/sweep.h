@@ -9,27 +9,27 @@
 #ifndef RMSD_WORKER_SWEEP_H
 #define RMSD_WORKER_SWEEP_H
 
-#include <uv.h>
+#include "base/beat.h"
 #include "http/service.h"
 
 struct mover;
 
 enum {
 	SWEEP_TICK_MS = 50,
-	SWEEP_SLICES = 4,     /* so each slot is seen every 200 ms */
+	SWEEP_SLICES = 4,     /* so each slot is seen every 200 ms; when the pulse is slow, every 250 */
 	SWEEP_SERVICES = 160, /* at once: 64 workers, as many that are still ending, admin */
 };
 
 struct sweep {
 	struct slots *slots;
 	struct mover *mover;
-	uv_timer_t timer;
+	struct beat beat;
 	int next; /* the fd where the next slice begins */
 	struct service *services[SWEEP_SERVICES];
 	unsigned n_services;
 };
 
-void sweep_start(struct sweep *sweep, struct slots *slots, struct mover *mover, uv_loop_t *loop);
+void sweep_start(struct sweep *sweep, struct slots *slots, struct mover *mover, struct pulse *pulse);
 void sweep_close(struct sweep *sweep);
 /* If the deadline of fd's slot has passed: whoever it is about is told now. */
 void sweep_look_at(struct sweep *sweep, int fd, uint64_t now_ms);

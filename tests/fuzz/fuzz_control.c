@@ -57,6 +57,7 @@ static struct worker *pick(void *arg, int fd)
 
 static void start_fleet(uv_loop_t *loop, struct slots *slots)
 {
+	static struct pulse pulse;
 	static const char *const names[] = { "app1", "app2", "app3" };
 	static const uint16_t codes[] = { 200, 0 };
 	struct fleet_setup setup = {
@@ -66,7 +67,8 @@ static void start_fleet(uv_loop_t *loop, struct slots *slots)
 
 	setup.metrics = metrics_create(names, 3, codes);
 	FUZZ_CHECK(setup.metrics, "out of memory");
-	err = fleet_create(&setup, loop, &admin.set.fleet);
+	pulse_init(&pulse, loop);
+	err = fleet_create(&setup, &pulse, &admin.set.fleet);
 	FUZZ_CHECK(err == 0, "%s", uv_strerror(err));
 	/* From here on a verb hears that rmsd is shutting down. */
 	fleet_close(admin.set.fleet);
