@@ -1,4 +1,4 @@
-/* test_idle.c - a server that nobody asks for anything: what it costs, and that it is there at once when somebody does. */
+/* test_idle.c - a server that nobody asks: what it costs, and that it is there at once when somebody does. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,8 +17,8 @@
 enum {
 	SPAN_MS = 2000,
 	PATIENCE_MS = 30000,
-	CALM_MOST = 30,   /* wakes a second: four of the control thread, two of each worker, and what a sanitizer does */
-	AWAKE_LEAST = 35, /* forty of the control thread alone */
+	CALM_MOST = 30,   /* wakes a second: four of control, two of each worker, and what a sanitizer does */
+	AWAKE_LEAST = 35, /* forty of control alone */
 };
 
 /* How often its threads have waited for something, ever. */
@@ -109,7 +109,8 @@ static void a_worker_that_is_stuck_is_replaced_before_anybody_asks(void **state)
 	daemon_do(daemon, "app2", "stall?for=3s&force=1");
 	(void)daemon_await_log(daemon, "a worker is stalled worker=app2");
 	daemon_await(daemon, "app2", "up", -1);
-	assert_true(daemon_metric(daemon, "rmsd_worker_restarts_total", "worker=\"app2\"", "reason=\"stall\"", NULL) == 1);
+	assert_true(
+		daemon_metric(daemon, "rmsd_worker_restarts_total", "worker=\"app2\"", "reason=\"stall\"", NULL) == 1);
 	await_wakes(daemon, 0, CALM_MOST);
 	running_stop(daemon, threads);
 }
