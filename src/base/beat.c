@@ -1,15 +1,20 @@
 /* beat.c - timers on the multiples of their periods. */
 #include "base/beat.h"
 
-uint64_t beat_period_ms(const struct beat *beat)
+static uint64_t next_ms(const struct beat *beat)
 {
-	return beat->pulse->slow ? BEAT_SLOW_MS : beat->period_ms;
+	uint64_t now_ms = uv_now(beat->pulse->loop);
+	uint64_t period_ms = beat->pulse->slow ? BEAT_SLOW_MS : beat->period_ms;
+
+	return now_ms - now_ms % period_ms + period_ms;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
 	struct beat *beat = timer->data;
+	uint64_t now_ms = uv_hrtime() / 1000000;
 
+	beat->late_ms = now_ms > beat->due_ms ? now_ms - beat->due_ms : 0;
 	/* It stays on the multiples however late this is. */
 	beat_start(beat);
 	beat->call(beat->arg);
@@ -17,10 +22,9 @@ static void on_timer(uv_timer_t *timer)
 
 void beat_start(struct beat *beat)
 {
-	uint64_t period_ms = beat_period_ms(beat);
-
+	beat->due_ms = next_ms(beat);
 	/* Cannot fail but for a NULL callback or a timer that is closing. */
-	uv_timer_start(&beat->timer, on_timer, period_ms - uv_now(beat->pulse->loop) % period_ms, 0);
+	uv_timer_start(&beat->timer, on_timer, beat->due_ms - uv_now(beat->pulse->loop), 0);
 }
 
 void beat_init(struct beat *beat, struct pulse *pulse, uint64_t period_ms, void (*call)(void *arg), void *arg)
@@ -51,7 +55,7 @@ void pulse_slow(struct pulse *pulse, bool slow)
 	for (struct list_node *node = pulse->beats.head.next; node != &pulse->beats.head; node = node->next) {
 		struct beat *beat = list_entry(node, struct beat, node);
 
-		if (uv_is_active((uv_handle_t *)&beat->timer))
+		if (uv_is_active((uv_handle_t *)&beat->timer) && next_ms(beat) < beat->due_ms)
 			beat_start(beat);
 	}
 }

@@ -363,7 +363,7 @@ static bool is_at_rest(const struct worker *worker)
 {
 	enum metrics_state state = worker_state(worker);
 
-	return !worker->stuck && !worker->start_at_ms &&
+	return !worker->stuck && !worker->start_at_ms && !worker->watch.unanswered &&
 		(state == STATE_UP || state == STATE_DOWN || state == STATE_FAILED);
 }
 

@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
-#include "base/beat.h"
 #include "base/list.h"
 #include "base/mailbox.h"
 #include "http/slots.h"
@@ -22,6 +21,7 @@
 #include "worker/watchdog.h"
 
 struct fleet;
+struct pulse;
 
 struct worker {
 	/* Constant. */
@@ -182,7 +182,10 @@ void fleet_close_idle(struct fleet *fleet);
 unsigned fleet_evict(struct fleet *fleet, unsigned roles, unsigned most);
 /* Connections of all workers, and those that one will have in a moment. */
 int64_t fleet_connections(const struct fleet *fleet);
-/* No connection, and no worker on its way up or down: what the fleet looks after can wait for a slow pulse. */
+/*
+ * No worker has a connection or will have one in a moment, and none is on its way up or down or leaves a ping without
+ * an answer: what the fleet looks after can wait for a slow pulse.
+ */
 bool fleet_is_calm(const struct fleet *fleet);
 /* Takes everything down; cut is the number of requests that had no answer yet. Ends by itself: see fleet_running(). */
 void fleet_stop(struct fleet *fleet, unsigned *cut);

@@ -16,6 +16,8 @@ enum {
 	SURPLUS_LEAST = 2, /* connections */
 	QUIET_TICKS = 400, /* most of a second without a move: nothing will */
 	FIXED_LOOKS = 300, /* half a minute: what would not move is tried again */
+	LOOKS_MOST = 3,    /* for which one stands: a slow beat */
+	LOOK_NS = LEVEL_LOOK_MS * 1000000,
 };
 
 static int64_t claim(const struct level_side *side)
@@ -242,11 +244,16 @@ void level_welcome(struct level *level, struct worker *worker)
 	begin(level, true);
 }
 
-/* How busy each worker was since the last look; a worker that is another one since then was not. */
-static void measure(struct level *level)
+/*
+ * How busy each worker was since the last look; a worker that is another one since then was not. Returns for how many
+ * looks this one stands.
+ */
+static unsigned measure(struct level *level)
 {
 	uint64_t now = uv_hrtime(), span = now - level->looked_ns;
+	uint64_t looks = (span + LOOK_NS / 2) / LOOK_NS;
 
+	looks = looks < 1 ? 1 : looks > LOOKS_MOST ? LOOKS_MOST : looks;
 	level->looked_ns = now;
 	for (unsigned i = 0; i < fleet_size(level->fleet); i++) {
 		struct worker *worker = fleet_worker(level->fleet, i);
@@ -260,22 +267,25 @@ static void measure(struct level *level)
 		level->busy_ns[i] = busy;
 		if (part > LEVEL_FULL)
 			part = LEVEL_FULL;
-		level->sides[i].busy = (7 * level->sides[i].busy + (unsigned)part + 4) / 8;
+		for (uint64_t n = 0; n < looks; n++)
+			level->sides[i].busy = (7 * level->sides[i].busy + (unsigned)part + 4) / 8;
 		metrics_set(worker->control, METRIC_busy_ratio, (uint64_t)level->sides[i].busy * 1000000);
 	}
+	return (unsigned)looks;
 }
 
 static void on_look(void *arg)
 {
 	struct level *level = arg;
+	unsigned looks = measure(level);
 
-	measure(level);
 	refresh(level);
 	if (!level->enabled || level->hashed || uv_is_active((uv_handle_t *)&level->tick))
 		return;
 	if (++level->looks == FIXED_LOOKS)
 		forget_fixed(level);
-	level_weigh(level->sides, fleet_size(level->fleet));
+	while (looks--)
+		level_weigh(level->sides, fleet_size(level->fleet));
 	level->uneven = level_uneven(level->sides, fleet_size(level->fleet)) ? level->uneven + 1 : 0;
 	if (level->uneven >= UNEVEN_LOOKS)
 		begin(level, false);

@@ -208,6 +208,8 @@ static void stall_worker(struct fleet *fleet, struct fleet_order *order)
 	order->changed = true;
 	worker->put_to_sleep = worker->now;
 	service_stall(incarnation_service(worker->now), order->for_ms);
+	service_ping(incarnation_service(worker->now)); /* else it would be missed first when it is next looked at */
+	fleet_rouse(fleet);
 	orders_finish(fleet, order);
 }
 

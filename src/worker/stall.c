@@ -115,8 +115,10 @@ static void look_at(struct worker *worker, uint64_t span_ns, bool late)
 		worker->stuck = NULL;
 		loss_begin(worker, stuck, REHOMED_STALL, NULL);
 	}
-	if (!worker->now || !worker->started)
+	if (!worker->now || !worker->started) {
+		worker->watch.unanswered = false;
 		return;
+	}
 	stalled = watchdog_look(&worker->watch, worker->now, span_ns, late, fleet->set.conf->stall_timeout * 1000000);
 	metrics_set(worker->control, METRIC_loop_lag,
 		atomic_load_explicit(&incarnation_service(worker->now)->lag_ns, memory_order_relaxed));
@@ -130,8 +132,8 @@ static void on_watch(void *arg)
 {
 	struct fleet *fleet = arg;
 	uint64_t now_ns = uv_hrtime(), span_ns = now_ns - fleet->looked_ns;
-	bool late = watchdog_is_late(span_ns, beat_period_ms(&fleet->watch));
-	bool stuck = false;
+	bool late = watchdog_is_late(fleet->watch.late_ms);
+	bool stuck = false, unanswered = false;
 
 	fleet->looked_ns = now_ns;
 	if (fleet->stopping)
@@ -142,7 +144,10 @@ static void on_watch(void *arg)
 
 		look_at(worker, span_ns, late);
 		stuck |= worker_state(worker) == STATE_STALLED && fleet->abandoned >= fleet->n_workers;
+		unanswered |= worker->watch.unanswered;
 	}
+	if (unanswered)
+		fleet_rouse(fleet);
 	atomic_store_explicit(&fleet->stuck, stuck, memory_order_relaxed);
 }
 

@@ -46,6 +46,11 @@ static inline uint64_t fleet_now_ms(void)
 }
 
 void fleet_tell(struct fleet *fleet, struct fleet_event *event);
+/* There is something to look after, now: see fleet_is_calm(). */
+static inline void fleet_rouse(struct fleet *fleet)
+{
+	pulse_slow(fleet->watch.pulse, false);
+}
 /* A new incarnation, which becomes worker->now. The state is the caller's. 0 or a negative UV_ code. */
 int fleet_spawn(struct worker *worker);
 /* The same, by restart policy or order, and counted; enters STARTING unless it is STALLED. */

@@ -36,12 +36,13 @@ static void on_beat(void *arg)
 	struct sweep *sweep = arg;
 	uint64_t now_ms = uv_hrtime() / 1000000;
 	int end = slots_end(sweep->slots);
-	int stop = sweep->next + end / SWEEP_SLICES + 1;
+	bool whole = sweep->beat.pulse->slow; /* as seldom as a round is otherwise */
+	int begin = whole ? 0 : sweep->next;
+	int stop = begin + end / SWEEP_SLICES + 1;
 
-	/* A slow beat is as seldom as a round is otherwise: it takes all of them. */
-	if (stop > end || beat_period_ms(&sweep->beat) != SWEEP_TICK_MS)
+	if (stop > end || whole)
 		stop = end;
-	for (int fd = sweep->next; fd < stop; fd++)
+	for (int fd = begin; fd < stop; fd++)
 		sweep_look_at(sweep, fd, now_ms);
 	sweep->next = stop < end ? stop : 0;
 }

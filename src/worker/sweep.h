@@ -16,7 +16,7 @@ struct mover;
 
 enum {
 	SWEEP_TICK_MS = 50,
-	SWEEP_SLICES = 4,     /* so each slot is seen every 200 ms; when the pulse is slow, every 250 */
+	SWEEP_SLICES = 4,     /* so each slot is seen every 200 ms; with a slow pulse, every 250 */
 	SWEEP_SERVICES = 160, /* at once: 64 workers, as many that are still ending, admin */
 };
 

@@ -14,23 +14,25 @@ enum {
 	PERIOD_LEAST_MS = 5,
 	PERIOD_MOST_MS = 25,
 	LATE_MS = 25,
+	SLEPT_MOST_NS = PERIOD_MOST_MS * 1000000,
 	PING_PART = 4, /* silent for that part of stall_timeout: it is pinged */
 };
 
 bool watch_note(struct watch *watch, const struct watch_sight *sight, uint64_t timeout_ns)
 {
 	if (sight->beat) {
-		watch->silent = false;
+		watch->silent = watch->unanswered = false;
 		watch->silent_ns = watch->worked_ns = watch->slept_ns = 0;
 		return false;
 	}
 	watch->silent = true;
+	watch->unanswered = sight->pinged;
 	if (sight->late)
 		return false;
 	watch->silent_ns += sight->span_ns;
 	watch->worked_ns += sight->worked_ns;
 	if (sight->asleep)
-		watch->slept_ns += sight->span_ns;
+		watch->slept_ns += sight->span_ns < SLEPT_MOST_NS ? sight->span_ns : SLEPT_MOST_NS;
 	return watch->silent_ns >= timeout_ns && 2 * (watch->worked_ns + watch->slept_ns) >= timeout_ns;
 }
 
@@ -43,9 +45,9 @@ uint64_t watchdog_period_ms(uint64_t timeout_ms)
 	return period < PERIOD_MOST_MS ? period : PERIOD_MOST_MS;
 }
 
-bool watchdog_is_late(uint64_t span_ns, uint64_t period_ms)
+bool watchdog_is_late(uint64_t late_ms)
 {
-	return span_ns > (period_ms + LATE_MS) * 1000000;
+	return late_ms > LATE_MS;
 }
 
 /* proc(5): the state is the letter behind the command's name, which may itself hold parentheses. */
@@ -91,14 +93,13 @@ bool watchdog_look(
 	sight.beat = beats != watch->beats;
 	watch->beats = beats;
 	if (!sight.beat) {
-		bool pinged = atomic_load_explicit(&service->pinged_ns, memory_order_relaxed) != 0;
-
+		sight.pinged = atomic_load_explicit(&service->pinged_ns, memory_order_relaxed) != 0;
 		used = cpu_ns(incarnation_clock(incarnation));
 		if (watch->silent)
 			sight.worked_ns = used - watch->cpu_ns;
 		watch->cpu_ns = used;
-		sight.asleep = pinged && is_asleep(incarnation_tid(incarnation));
-		if (!pinged && watch->silent_ns + span_ns >= timeout_ns / PING_PART)
+		sight.asleep = sight.pinged && is_asleep(incarnation_tid(incarnation));
+		if (!sight.pinged && watch->silent_ns + span_ns >= timeout_ns / PING_PART)
 			service_ping(service);
 	}
 	return watch_note(watch, &sight, timeout_ns);

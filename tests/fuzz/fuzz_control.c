@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <llhttp.h>
 
+#include "base/beat.h"
 #include "admin/door.h"
 #include "fuzz/replies.h"
 #include "fuzz/serving.h"

@@ -21,14 +21,14 @@ enum {
 	AWAKE_LEAST = 35, /* forty of control alone */
 };
 
-/* How often its threads have waited for something, ever. */
-static unsigned long wakes(struct daemon *daemon)
+/* How often the threads that it has have waited for something, ever. */
+static double wakes(struct daemon *daemon)
 {
 	static const char field[] = "\nvoluntary_ctxt_switches:";
 	const char *path = keepf("/proc/%d/task", (int)daemon_pid(daemon));
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
-	unsigned long n = 0;
+	double n = 0;
 
 	assert_non_null(dir);
 	while ((entry = readdir(dir))) {
@@ -36,9 +36,10 @@ static unsigned long wakes(struct daemon *daemon)
 
 		if (entry->d_name[0] == '.')
 			continue;
+		/* A thread may end meanwhile. */
 		line = strstr(program_file(keepf("%s/%s/status", path, entry->d_name), NULL), field);
-		assert_non_null(line);
-		n += strtoul(line + strlen(field), NULL, 10);
+		if (line)
+			n += strtod(line + strlen(field), NULL);
 	}
 	closedir(dir);
 	return n;
@@ -46,11 +47,11 @@ static unsigned long wakes(struct daemon *daemon)
 
 static double wakes_a_second(struct daemon *daemon)
 {
-	unsigned long before = wakes(daemon);
+	double before = wakes(daemon);
 	double begun = wire_clock_ms();
 
 	pause_ms(SPAN_MS);
-	return (double)(wakes(daemon) - before) * 1e3 / (wire_clock_ms() - begun);
+	return (wakes(daemon) - before) * 1e3 / (wire_clock_ms() - begun);
 }
 
 /* Waits until it wakes so seldom, or so often. */
