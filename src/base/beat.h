@@ -47,4 +47,5 @@ void beat_init(struct beat *beat, struct pulse *pulse, uint64_t period_ms, void 
 void beat_start(struct beat *beat);
 /* The beat's memory is the loop's until its handles have closed. */
 void beat_close(struct beat *beat);
+
 #endif
