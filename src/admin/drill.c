@@ -353,6 +353,7 @@ void drill_hold(struct admin *admin)
 	uint64_t held_ms = since(drill->injected_ns, uv_hrtime()) / NS_PER_MS;
 
 	drill->phase = DRILL_HELD;
+	uv_update_time(drill->timer.loop); /* or else the timer counts from when the loop began this turn */
 	uv_timer_start(&drill->timer, on_timer, drill->for_ms > held_ms ? drill->for_ms - held_ms : 0, 0);
 	rms_reply_begin(drill->req, 200, "application/x-ndjson");
 	rms_reply_on_room(drill->req, on_room, admin);
