@@ -231,7 +231,10 @@ void service_pause(struct service *service)
 
 void service_ping(struct service *service)
 {
-	atomic_store_explicit(&service->pinged_ns, uv_hrtime(), memory_order_relaxed);
+	uint64_t none = 0;
+
+	atomic_compare_exchange_strong_explicit(
+		&service->pinged_ns, &none, uv_hrtime(), memory_order_relaxed, memory_order_relaxed);
 	service_wake(service);
 }
 

@@ -146,7 +146,7 @@ static inline void service_beat(struct service *service)
 void service_kick(struct service *service, uint64_t tag);
 /* Any thread: run the loop once, to see leave, closing or release_wanted. */
 void service_wake(struct service *service);
-/* Control thread: lets the loop show that it turns, in beats and lag_ns. */
+/* Control thread: lets the loop show that it turns, in beats and lag_ns; it may be asked again before it has. */
 void service_ping(struct service *service);
 /*
  * Any thread, for drills: the loop's thread sleeps for so long as soon as its loop turns, as in a handler that is

@@ -183,8 +183,8 @@ unsigned fleet_evict(struct fleet *fleet, unsigned roles, unsigned most);
 /* Connections of all workers, and those that one will have in a moment. */
 int64_t fleet_connections(const struct fleet *fleet);
 /*
- * No worker has a connection or will have one in a moment, and none is on its way up or down or leaves a ping without
- * an answer: what the fleet looks after can wait for a slow pulse.
+ * No worker has a connection or will have one in a moment (those that wait for one to be up do not count), and none is
+ * on its way up or down or leaves a ping without an answer: what the fleet looks after can wait for a slow pulse.
  */
 bool fleet_is_calm(const struct fleet *fleet);
 /* Takes everything down; cut is the number of requests that had no answer yet. Ends by itself: see fleet_running(). */

@@ -282,7 +282,8 @@ static void on_look(void *arg)
 	refresh(level);
 	if (!level->enabled || level->hashed || uv_is_active((uv_handle_t *)&level->tick))
 		return;
-	if (++level->looks == FIXED_LOOKS)
+	level->looks += looks;
+	if (level->looks >= FIXED_LOOKS)
 		forget_fixed(level);
 	while (looks--)
 		level_weigh(level->sides, fleet_size(level->fleet));

@@ -36,7 +36,7 @@ static void on_beat(void *arg)
 	struct sweep *sweep = arg;
 	uint64_t now_ms = uv_hrtime() / 1000000;
 	int end = slots_end(sweep->slots);
-	bool whole = sweep->beat.pulse->slow; /* as seldom as a round is otherwise */
+	bool whole = sweep->beat.pulse->slow; /* seldom: all at once */
 	int begin = whole ? 0 : sweep->next;
 	int stop = begin + end / SWEEP_SLICES + 1;
 

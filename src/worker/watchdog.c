@@ -14,7 +14,6 @@ enum {
 	PERIOD_LEAST_MS = 5,
 	PERIOD_MOST_MS = 25,
 	LATE_MS = 25,
-	SLEPT_MOST_NS = PERIOD_MOST_MS * 1000000,
 	PING_PART = 4, /* silent for that part of stall_timeout: it is pinged */
 };
 
@@ -32,7 +31,7 @@ bool watch_note(struct watch *watch, const struct watch_sight *sight, uint64_t t
 	watch->silent_ns += sight->span_ns;
 	watch->worked_ns += sight->worked_ns;
 	if (sight->asleep)
-		watch->slept_ns += sight->span_ns < SLEPT_MOST_NS ? sight->span_ns : SLEPT_MOST_NS;
+		watch->slept_ns += sight->span_ns;
 	return watch->silent_ns >= timeout_ns && 2 * (watch->worked_ns + watch->slept_ns) >= timeout_ns;
 }
 
@@ -43,6 +42,11 @@ uint64_t watchdog_period_ms(uint64_t timeout_ms)
 	if (period < PERIOD_LEAST_MS)
 		return PERIOD_LEAST_MS;
 	return period < PERIOD_MOST_MS ? period : PERIOD_MOST_MS;
+}
+
+uint64_t watchdog_span_ns(uint64_t timeout_ns)
+{
+	return (watchdog_period_ms(timeout_ns / 1000000) + LATE_MS) * 1000000;
 }
 
 bool watchdog_is_late(uint64_t late_ms)
@@ -85,7 +89,8 @@ bool watchdog_look(
 {
 	struct service *service = incarnation_service(incarnation);
 	uint64_t beats = atomic_load_explicit(&service->beats, memory_order_relaxed);
-	struct watch_sight sight = { .span_ns = span_ns, .late = late };
+	uint64_t most_ns = watchdog_span_ns(timeout_ns);
+	struct watch_sight sight = { .span_ns = span_ns < most_ns ? span_ns : most_ns, .late = late };
 	uint64_t used;
 
 	if (watch->life != service->owner.id)

@@ -4,8 +4,9 @@
  * A worker is alive if since the last look it has dealt with a request or an event, or answered a ping. One that was
  * silent for stall_timeout is stalled if for half of that time it was seen to compute, or to sleep in a call of its own
  * (a loop that waits for events would have answered the ping). A thread that could run and was not let is starved, and
- * nobody's fault. A watchdog that comes late has been starved itself, and does not count the time. That it sleeps is
- * what one look sees, and says nothing of a long time before it: it counts for 25 ms at the most.
+ * nobody's fault. A watchdog that comes late has been starved itself, and does not count the time. One that looks
+ * seldom, since there is nobody to serve, does not know for how long a worker has had nothing to say: a look counts for
+ * no more time than there is between two that are in time.
  *
  * Thread: the control thread; watch_note() is pure.
  */
@@ -41,6 +42,8 @@ bool watch_note(struct watch *watch, const struct watch_sight *sight, uint64_t t
 
 /* How often to look, for a stall_timeout. */
 uint64_t watchdog_period_ms(uint64_t timeout_ms);
+/* Time between two looks, at the most, if none is late. */
+uint64_t watchdog_span_ns(uint64_t timeout_ns);
 /* A look that comes so long after its time. */
 bool watchdog_is_late(uint64_t late_ms);
 /* Looks at an incarnation that serves, span_ns after the last look; pings it if it is silent. True: it is stalled. */

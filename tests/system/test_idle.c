@@ -107,7 +107,7 @@ static void a_worker_that_is_stuck_is_replaced_before_anybody_asks(void **state)
 
 	(void)state;
 	await_wakes(daemon, 0, CALM_MOST);
-	daemon_do(daemon, "app2", "stall?for=3s&force=1");
+	daemon_do(daemon, "app2", "stall?for=5s&force=1");
 	(void)daemon_await_log(daemon, "a worker is stalled worker=app2");
 	daemon_await(daemon, "app2", "up", -1);
 	assert_true(

@@ -128,7 +128,8 @@ static unsigned count(const char *out, const char *text)
 	return n;
 }
 
-/* Waits until the tracer has told text this often; it takes from each processor when it comes to it. Returns all of it. */
+/* Waits until the tracer has told text this often; it takes from each processor when it comes to it. Returns all of it.
+ */
 static const char *await(const char *text, unsigned times)
 {
 	double until = wire_clock_ms() + PATIENCE_MS;
@@ -215,8 +216,10 @@ static void a_tracer_sees_each_probe_fire_with_its_arguments(void **state)
 	daemon_await(daemon, "app1", "up", 1); /* the others have gone */
 	daemon_do(daemon, "app1", "stall?for=5s&force=1");
 	await("\nstall app1 1\n", 1);
-	out = await("\nrehome app1 app1 on ", 1);
-	connection = strstr(out, "\nrehome app1 app1 on ") + strlen("\nrehome app1 app1 on ");
+	do {
+		out = await("\nrehome app1 app1 on ", 1);
+		connection = strstr(out, "\nrehome app1 app1 on ") + strlen("\nrehome app1 app1 on ");
+	} while (!strchr(connection, '\n'));
 	connection = keepf(" on %.*s\n", (int)strspn(connection, "0123456789"), connection);
 	wire_expect_alive(wire);
 	wire_close(wire);

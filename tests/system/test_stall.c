@@ -135,6 +135,28 @@ static void a_handler_that_sleeps_is_stalled(void **state)
 	running_stop(daemon, threads);
 }
 
+/* A watchdog that has looked seldom must not take for silence that there was nothing to do. */
+static void a_slow_handler_after_a_calm_time_is_no_stall(void **state)
+{
+	struct daemon *daemon = daemon_start("testapp", "", "stall_timeout=400ms", NULL);
+	unsigned threads = daemon_threads(daemon);
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		struct wire *wire;
+
+		for (unsigned worker = 1; worker <= 3; worker++)
+			daemon_await(daemon, keepf("app%u", worker), "up", 0);
+		pause_ms(500 + 31 * i); /* at any time between two looks */
+		wire = wire_open(daemon_public(daemon));
+		wire_put(wire, "POST /busy/240 HTTP/1.1\r\nHost: a\r\n\r\n");
+		assert_int_equal(wire_reply(wire)->status, 200);
+		wire_close(wire);
+	}
+	assert_true(restarts(daemon, "stall") == 0);
+	running_stop(daemon, threads);
+}
+
 static void two_that_stall_at_once_are_both_seen(void **state)
 {
 	struct daemon *daemon = daemon_start("testapp", "", "stall_timeout=200ms", NULL);
@@ -345,6 +367,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_handler_that_spins_costs_nobody_a_request, daemon_cleanup),
 		cmocka_unit_test_teardown(a_lone_worker_is_saved_too, daemon_cleanup),
 		cmocka_unit_test_teardown(a_handler_that_sleeps_is_stalled, daemon_cleanup),
+		cmocka_unit_test_teardown(a_slow_handler_after_a_calm_time_is_no_stall, daemon_cleanup),
 		cmocka_unit_test_teardown(two_that_stall_at_once_are_both_seen, daemon_cleanup),
 		cmocka_unit_test_teardown(a_request_that_stalls_two_workers_is_poison, daemon_cleanup),
 		cmocka_unit_test_teardown(stuck_threads_are_bounded, daemon_cleanup),

@@ -8,7 +8,7 @@
 
 #include "base/beat.h"
 
-enum { SHORT_MS = 10, LONG_MS = 50 };
+enum { SHORT_MS = 25, LONG_MS = 50 };
 
 struct fixture {
 	uv_loop_t loop;
