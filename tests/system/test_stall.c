@@ -1,4 +1,5 @@
 /* test_stall.c - handlers that do not come back: who is taken out and who is not, and what the clients see of it. */
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -18,7 +19,7 @@
 #include "support/keep.h"
 #include "support/running.h"
 
-enum { PATIENCE_MS = 30000, SPIN_MS = 4000, STALL_MS = 500 };
+enum { PATIENCE_MS = 30000, SPIN_MS = 4000, STALL_MS = 500, LATE_PHASE_MS = 225 };
 
 /* The worker that a connection has: its answer to /worker. */
 static const char *worker_of(struct wire *wire)
@@ -147,7 +148,9 @@ static void a_slow_handler_after_a_calm_time_is_no_stall(void **state)
 
 		for (unsigned worker = 1; worker <= 3; worker++)
 			daemon_await(daemon, keepf("app%u", worker), "up", 0);
-		pause_ms(500 + 31 * i); /* at any time between two looks */
+		/* Calm, and then almost as long after a look as can be: they come at each quarter of a second. */
+		pause_ms(500);
+		pause_ms((long)(250 + LATE_PHASE_MS - fmod(wire_clock_ms(), 250)));
 		wire = wire_open(daemon_public(daemon));
 		wire_put(wire, "POST /busy/240 HTTP/1.1\r\nHost: a\r\n\r\n");
 		assert_int_equal(wire_reply(wire)->status, 200);
