@@ -13,7 +13,6 @@ from processes import Trace
 from servers import KINDS, Missing, Server, versions
 
 SINGLE = ("rmsd", "nginx", "haproxy", "h2o", "floor")
-BALANCED = ("nginx-3nginx", "nginx-3nginx-kept")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +31,9 @@ CELLS = {
     "c64": Cell("64 connections", 64, tuple(KINDS)),
     "c1000": Cell("1,000 connections", 1000, tuple(KINDS)),
     "c10000": Cell("10,000 connections", 10000, tuple(KINDS)),
-    "pipelined": Cell("64 connections, pipelined x16", 64, SINGLE + BALANCED, depth=16),
+    "pipelined": Cell("64 connections, pipelined x16", 64, tuple(KINDS), depth=16),
     "close": Cell("64 connections, each for one request", 64, tuple(KINDS), closes=True),
-    "browser": Cell("64 connections, a browser's heads (h2load)", 64, SINGLE + BALANCED, browser=True),
+    "browser": Cell("64 connections, a browser's heads (h2load)", 64, tuple(KINDS), browser=True),
     "4k": Cell("64 connections, 4 KiB", 64, ("rmsd", "nginx", "h2o", "floor"), path="/4k"),
     "64k": Cell("64 connections, 64 KiB", 64, ("rmsd", "nginx", "h2o", "floor"), path="/64k"),
     "1m": Cell("64 connections, 1 MiB", 64, ("rmsd", "nginx", "h2o", "floor"), path="/1m"),
