@@ -150,7 +150,9 @@ def start_rmsd(server):
     options = {
         "listen": f"127.0.0.1:{server.port}", "workers": WORKERS, "worker_port": 0, "admin_listen": "127.0.0.1:0",
         "control_socket": server.directory / "rmsd.sock", "log_level": "error",
-        "keepalive_timeout": "600s",  # as the others have: connections are idle here while others are made
+        # As the others have. Connections are idle here while others are made, and beyond the 14,000th a client may need
+        # ten seconds and more for that: its kernel has used every second port then, and tries them all before the rest.
+        "keepalive_timeout": "600s", "header_timeout": "60s",
     }
     conf = server.options.pop("conf", HERE.parent / "rmsd.conf")
     options.update(server.options)
